@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "model/settings.h"
+
+#include <unistd.h>
+
+#define TEXT(section, name, fallback, help)                                                        \
+	{ section, name, CONFIG_TEXT, fallback, 0, 0, NULL, help }
+#define INTEGER(section, name, fallback, minimum, maximum, help)                                   \
+	{ section, name, CONFIG_INTEGER, fallback, minimum, maximum, NULL, help }
+#define BOOLEAN(section, name, fallback, help)                                                     \
+	{ section, name, CONFIG_BOOLEAN, fallback, 0, 0, NULL, help }
+#define CHOICE(section, name, fallback, choices, help)                                             \
+	{ section, name, CONFIG_CHOICE, fallback, 0, 0, choices, help }
+#define PORT(section, name, fallback, help) INTEGER(section, name, fallback, 0, 65535, help)
+
+static const char *const stores[] = { "sqlite", "memory", NULL };
+static const char *const cpu_forms[] = { "time", "percent", NULL };
+static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const collectors[] = { "libvirt", "fake", NULL };
+
+const struct config_key settings_keys[] = {
+	TEXT("log", "file", "", "Log file of all programs; empty: standard error."),
+	CHOICE("log", "level", "info", levels, "The least important messages that are logged."),
+
+	TEXT("server", "host", "*", "Address that kanyun-server listens on; * is every one."),
+	PORT("server", "port", "5551", "PULL: messages of the workers."),
+	PORT("server", "pub_port", "5552", "PUB: acknowledgements to the workers."),
+	PORT("server", "rep_port", "5553", "REP: status, and the data for kanyun-api."),
+	TEXT("server", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
+	CHOICE("server", "store", "sqlite", stores, "Where readings are kept; memory is for tests."),
+	TEXT("server", "data_dir", "/var/lib/kanyun", "Directory of the embedded store."),
+	INTEGER("server", "retention_days", "400", 1, 36500, "Readings older than this are deleted."),
+	INTEGER("server", "worker_dead_seconds", "120", 1, 86400,
+		"A worker that is silent for so long is reported dead."),
+	CHOICE("server", "legacy_cpu", "time", cpu_forms,
+		"What old workers send as cpu: nanoseconds of CPU time, or a percentage."),
+	INTEGER("server", "seal_after_seconds", "1200", 1, 86400,
+		"Readings rest in the journal for so long before they are packed into chunks."),
+
+	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
+	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),
+	TEXT("api", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
+	TEXT("api", "server_host", "127.0.0.1", "Host of kanyun-server, whose data is asked for."),
+	PORT("api", "server_port", "5553", "The rep_port of kanyun-server."),
+	INTEGER("api", "readers", "4", 1, 64, "Questions that are worked on at the same time."),
+
+	TEXT("worker", "id", "", "Name of this worker; empty: the host's name."),
+	INTEGER("worker", "worker_timeout", "60", 1, 3600,
+		"Seconds between heartbeats, and between readings unless interval says otherwise."),
+	INTEGER("worker", "interval", "0", 0, 3600,
+		"Seconds between readings, which fall on its multiples; 0: worker_timeout."),
+	INTEGER("worker", "vcpu_interval", "300", 0, 86400,
+		"Seconds between readings of per-vCPU times, which cost QEMU most; 0: never."),
+	TEXT("worker", "dataserver_host", "127.0.0.1",
+		"Hosts of kanyun-server, separated by commas; the next one is used when one is silent."),
+	PORT("worker", "dataserver_port", "5551", "The port of kanyun-server."),
+	PORT("worker", "dataserver_pub_port", "0",
+		"The pub_port of kanyun-server; 0: dataserver_port plus 1."),
+	TEXT("worker", "log", "", "Log file of the worker; empty: [log] file."),
+	CHOICE("worker", "collector", "libvirt", collectors,
+		"Where readings come from; fake is a script, for tests and demonstrations."),
+	TEXT("worker", "libvirt_uri", "qemu:///system", "The hypervisor that is read."),
+	TEXT("worker", "fake_script", "", "What the fake collector plays."),
+	TEXT("worker", "spool_dir", "/var/lib/kanyun/spool",
+		"Directory of what was read and is not yet acknowledged."),
+	INTEGER("worker", "monitor_timeout", "5", 1, 300,
+		"Seconds after which an answer that asks QEMU itself is given up."),
+
+	TEXT("client", "api_host", "127.0.0.1", "Host of kanyun-api."),
+	PORT("client", "api_port", "5556", "The api_port of kanyun-api."),
+	INTEGER("client", "timeout", "30", 1, 3600, "Seconds to wait for an answer."),
+};
+const size_t settings_key_count = ARRAY_SIZE(settings_keys);
+
+static const char *default_path(void)
+{
+	static const char *const paths[] = { "kanyun.conf", "/etc/kanyun.conf" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (access(paths[i], F_OK) == 0)
+			return paths[i];
+	return "";
+}
+
+int settings_load(const char *path, const char *const *options, size_t option_count,
+	struct config **ret_config, const char **ret_path, size_t *ret_ignored, struct error *err)
+{
+	CLEANUP(config_free) struct config *config = NULL;
+	size_t ignored = 0;
+	int r;
+
+	if (!path)
+		path = default_path();
+	r = config_new(settings_keys, settings_key_count, &config);
+	if (r == 0 && *path)
+		r = config_read_file(config, path, &ignored, err);
+	if (r == 0)
+		r = config_read_environment(config, "KANYUN", err);
+	for (size_t i = 0; r == 0 && i < option_count; i++)
+		r = config_read_option(config, options[i], err);
+	if (r < 0)
+		return r;
+	if (ret_path)
+		*ret_path = path;
+	if (ret_ignored)
+		*ret_ignored = ignored;
+	*ret_config = config;
+	config = NULL;
+	return 0;
+}

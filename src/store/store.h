@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* Where readings are kept.
+ *
+ * A sample's key is (instance, metric, parameter, epoch with device life, segment, time); appending
+ * is idempotent by it, in any order and at any distance in time. Of two values for one key the
+ * larger is kept. Groups of metrics of one reading may come in several messages with other columns;
+ * they complete each other. What a backend must do is executable: store/conformance-test.c runs
+ * against each of them.
+ *
+ * Threads: store_append and store_maintain from one thread each; everything else from any. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/macros.h"
+#include "model/batch.h"
+#include "model/instance.h"
+#include "model/metric.h"
+#include "model/sample.h"
+
+struct store;
+
+enum store_outcome {
+	STORE_OK = 0,
+	STORE_UNAVAILABLE, /* cannot be reached or written now; asking again later may help */
+	STORE_FULL,        /* no room on the disk */
+	STORE_TOO_MUCH,    /* the answer would exceed the scan's maximum */
+	STORE_STOPPED,     /* a callback asked to stop */
+};
+
+/* What appending did. */
+struct store_tally {
+	uint64_t stored;     /* samples that are new */
+	uint64_t duplicate;  /* samples that were known, as far as this could be seen cheaply */
+	uint64_t conflicting; /* duplicates with another value */
+	uint64_t late;       /* samples older than one of their series already stored */
+};
+
+/* Every number of this worker's spool up to `sequence` is dealt with. */
+struct store_watermark {
+	const char *worker;
+	const char *spool;
+	uint64_t sequence;
+};
+
+struct store_commit {
+	const struct batch *const *batches;
+	size_t batch_count;
+	const struct store_watermark *watermarks; /* made durable together with the batches */
+	size_t watermark_count;
+	int64_t now_ms;
+};
+
+/* One instance as it is listed. Lives during the callback. */
+struct store_instance {
+	struct instance_key key;
+	const struct instance_info *infos; /* its history, the oldest first; none from old workers */
+	size_t info_count;
+	int64_t first_ms, last_ms; /* of its samples; 0 if there are none yet */
+	uint32_t groups;           /* bit (1 << enum metric_group): it has samples of that group */
+};
+
+struct store_filter {
+	const struct instance_key *key; /* this one; or NULL */
+	/* Or a name: equal to a libvirt name, a display name, or an old worker's name without its
+	 * @host; "name@host" also matches where both are known apart. NULL: all. */
+	const char *name;
+	uint32_t groups; /* only those with samples of one of these groups; 0: all */
+};
+
+/* Returns 0 to go on, anything else to stop (the caller then sees STORE_STOPPED). */
+typedef int (*store_instance_fn)(void *context, const struct store_instance *instance);
+
+/* What is asked of one instance. */
+struct store_scan {
+	struct instance_key instance;
+	enum metric_group group;
+	uint32_t columns;      /* bit per column that is wanted */
+	const char *parameter; /* only this one; NULL: all */
+	/* Wanted are the samples from `from_ms` to `to_ms`, both included, and of each series the
+	 * last one before and the first one after, which interpolation at the edges needs. */
+	int64_t from_ms, to_ms;
+	/* 0: every sample. Else samples of counters may be left out where that changes neither the
+	 * usage between any of the times from_ms + k * step_ms and to_ms nor the falls. */
+	int64_t step_ms;
+	size_t maximum; /* samples in all */
+};
+
+/* The samples of one column in one segment of one epoch, by time, each time once. Lives during the
+ * callback. */
+struct store_series {
+	const struct metric *metric;
+	const char *parameter;
+	const char *epoch;
+	const char *life;
+	uint32_t segment;
+	int64_t start_ms; /* EPOCH_START_UNKNOWN if unknown */
+	const struct sample *samples;
+	size_t count;
+};
+
+typedef int (*store_series_fn)(void *context, const struct store_series *series);
+typedef void (*store_counter_fn)(void *context, const char *name, uint64_t value);
+
+struct store_ops {
+	const char *name;
+
+	/* Makes a commit durable; when it returns 0, it is, and every later question sees it.
+	 * STORE_UNAVAILABLE, STORE_FULL: nothing of it was kept, or it is harmless to append again. */
+	int (*append)(struct store *store, const struct store_commit *commit,
+		struct store_tally *ret_tally, struct error *err);
+
+	/* The sequence number that was committed last for a worker's spool; 0 if none was. */
+	int (*watermark)(struct store *store, const char *worker, const char *spool,
+		uint64_t *ret_sequence, struct error *err);
+
+	/* Instances in the order of their first appearance. */
+	int (*instances)(struct store *store, const struct store_filter *filter,
+		store_instance_fn each, void *context, struct error *err);
+
+	/* Series ordered by parameter, epoch, life, segment, column. No instance of that key: 0 and no
+	 * call. */
+	int (*scan)(struct store *store, const struct store_scan *scan, store_series_fn each,
+		void *context, struct error *err);
+
+	/* Packs what has rested, deletes what is older than keep_from_ms, gives space back. Bounded
+	 * work; *ret_more says that there is more of it. Optional. */
+	int (*maintain)(struct store *store, int64_t now_ms, int64_t keep_from_ms, bool *ret_more,
+		struct error *err);
+
+	/* Counters of what the backend did and holds. Optional. */
+	void (*counters)(struct store *store, store_counter_fn each, void *context);
+
+	/* Frees the store; what was appended is durable already. */
+	void (*close)(struct store *store);
+};
+
+/* Embedded by every backend as its first member. */
+struct store {
+	const struct store_ops *ops;
+};
+
+struct store *store_free(struct store *store);
+CLEANUP_DEFINE(struct store, store_free)
+
+MUST_CHECK int store_append(struct store *store, const struct store_commit *commit,
+	struct store_tally *ret_tally, struct error *err);
+MUST_CHECK int store_watermark(struct store *store, const char *worker, const char *spool,
+	uint64_t *ret_sequence, struct error *err);
+MUST_CHECK int store_instances(struct store *store, const struct store_filter *filter,
+	store_instance_fn each, void *context, struct error *err);
+MUST_CHECK int store_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
+	void *context, struct error *err);
+MUST_CHECK int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms,
+	bool *ret_more, struct error *err);
+void store_counters(struct store *store, store_counter_fn each, void *context);
+
+/* The backends. */
+MUST_CHECK int memory_store_new(struct store **ret_store);
+
+struct sqlite_store_options {
+	const char *data_dir;      /* created if missing */
+	int64_t seal_after_ms;     /* how long readings rest in the journal */
+};
+MUST_CHECK int sqlite_store_new(const struct sqlite_store_options *options,
+	struct store **ret_store, struct error *err);
