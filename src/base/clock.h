@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 struct clock {
-	int64_t (*wall_ms)(const struct clock *clock);      /* UTC milliseconds since 1970 */
-	int64_t (*monotonic_ms)(const struct clock *clock); /* CLOCK_BOOTTIME, counts in suspend too */
+	int64_t (*wall_ms)(const struct clock *clock); /* UTC milliseconds since 1970 */
+	int64_t (*monotonic_ms)(
+		const struct clock *clock); /* CLOCK_BOOTTIME, counts in suspend too */
 };
 
 /* The system's. Any thread. */

@@ -72,10 +72,11 @@ static int check_choice(const struct config_key *key, const char *value, struct 
 
 		if (strcmp(*choice, value) == 0)
 			return 0;
-		snprintf(expected + used, sizeof(expected) - used, "%s%s", used ? ", " : "", *choice);
+		snprintf(expected + used, sizeof(expected) - used, "%s%s", used ? ", " : "",
+			*choice);
 	}
-	return error_set(err, -EINVAL, "[%s] %s is '%s'; expected one of: %s", key->section, key->name,
-		value, expected);
+	return error_set(err, -EINVAL, "[%s] %s is '%s'; expected one of: %s", key->section,
+		key->name, value, expected);
 }
 
 static int check(const struct config_key *key, const char *value, struct error *err)
@@ -83,8 +84,9 @@ static int check(const struct config_key *key, const char *value, struct error *
 	int64_t number;
 
 	if (strlen(value) > CONFIG_VALUE_MAX || !text_is_utf8(value, strlen(value)))
-		return error_set(err, -EINVAL, "[%s] %s: the value is longer than %d bytes or not UTF-8",
-			key->section, key->name, CONFIG_VALUE_MAX);
+		return error_set(err, -EINVAL,
+			"[%s] %s: the value is longer than %d bytes or not UTF-8", key->section,
+			key->name, CONFIG_VALUE_MAX);
 	switch (key->type) {
 	case CONFIG_TEXT:
 		return 0;
@@ -139,7 +141,8 @@ static int take_key(void *context, const char *section, const char *name, const 
 	struct reading *reading = context;
 
 	if (reading->result == 0)
-		reading->result = set(reading->config, section, name, value ? value : "", reading->err);
+		reading->result =
+			set(reading->config, section, name, value ? value : "", reading->err);
 	return reading->result == 0;
 }
 
@@ -194,8 +197,8 @@ int config_read_text(struct config *config, const char *name, const char *text, 
 	return 0;
 }
 
-int config_read_file(struct config *config, const char *path, size_t *ret_ignored,
-	struct error *err)
+int config_read_file(
+	struct config *config, const char *path, size_t *ret_ignored, struct error *err)
 {
 	CLEANUP(string_free) char *text = calloc(1, CONFIG_FILE_MAX + 1);
 	FILE *file = fopen(path, "re");
@@ -256,14 +259,14 @@ int config_read_option(struct config *config, const char *option, struct error *
 	return r < 0 ? error_prefix(err, r, "option '%s'", option) : 0;
 }
 
-static size_t must_find(const struct config *config, const char *section, const char *name,
-	enum config_type type)
+static size_t must_find(
+	const struct config *config, const char *section, const char *name, enum config_type type)
 {
 	ssize_t index = find(config, section, name);
 
 	assert(index >= 0);
 	assert(type == config->keys[index].type ||
-	       (type == CONFIG_TEXT && config->keys[index].type == CONFIG_CHOICE));
+		(type == CONFIG_TEXT && config->keys[index].type == CONFIG_CHOICE));
 	return (size_t)index;
 }
 
@@ -280,7 +283,8 @@ const char *config_text(const struct config *config, const char *section, const 
 int64_t config_integer(const struct config *config, const char *section, const char *name)
 {
 	int64_t number = 0;
-	int r = text_to_i64(value_at(config, must_find(config, section, name, CONFIG_INTEGER)), &number);
+	int r = text_to_i64(
+		value_at(config, must_find(config, section, name, CONFIG_INTEGER)), &number);
 
 	assert(r == 0);
 	(void)r;
@@ -289,7 +293,8 @@ int64_t config_integer(const struct config *config, const char *section, const c
 
 bool config_boolean(const struct config *config, const char *section, const char *name)
 {
-	return strcmp(value_at(config, must_find(config, section, name, CONFIG_BOOLEAN)), "yes") == 0;
+	return strcmp(value_at(config, must_find(config, section, name, CONFIG_BOOLEAN)), "yes") ==
+	       0;
 }
 
 bool config_is_set(const struct config *config, const char *section, const char *name)

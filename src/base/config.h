@@ -31,10 +31,10 @@ struct config_key {
 	const char *section;
 	const char *name;
 	enum config_type type;
-	const char *fallback;      /* the default, as it would stand in the file */
-	int64_t minimum, maximum;  /* CONFIG_INTEGER */
+	const char *fallback;       /* the default, as it would stand in the file */
+	int64_t minimum, maximum;   /* CONFIG_INTEGER */
 	const char *const *choices; /* CONFIG_CHOICE: ends with NULL */
-	const char *help;          /* one line */
+	const char *help;           /* one line */
 };
 
 struct config;
@@ -46,12 +46,12 @@ CLEANUP_DEFINE(struct config, config_free)
 
 /* Each reads one layer on top of what is there. 0, or negative with a text for people. Lines before
  * the first section that are no comment are ignored, and counted in *ret_ignored (may be NULL). */
-MUST_CHECK int config_read_file(struct config *config, const char *path, size_t *ret_ignored,
-	struct error *err);
+MUST_CHECK int config_read_file(
+	struct config *config, const char *path, size_t *ret_ignored, struct error *err);
 MUST_CHECK int config_read_text(struct config *config, const char *name, const char *text,
 	size_t *ret_ignored, struct error *err);
-MUST_CHECK int config_read_environment(struct config *config, const char *prefix,
-	struct error *err);
+MUST_CHECK int config_read_environment(
+	struct config *config, const char *prefix, struct error *err);
 MUST_CHECK int config_read_option(struct config *config, const char *option, struct error *err);
 
 /* Asking for a key that the table does not have, or has with another type, is our own bug. Texts

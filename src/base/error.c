@@ -32,7 +32,8 @@ int error_prefix(struct error *err, int code, const char *format, ...)
 	vsnprintf(prefix, sizeof(prefix), format, args);
 	va_end(args);
 	snprintf(rest, sizeof(rest), "%s", error_text(err, code));
-	return error_set(err, code, "%s: %.*s", prefix, (int)(ERROR_TEXT_MAX - sizeof(prefix)), rest);
+	return error_set(
+		err, code, "%s: %.*s", prefix, (int)(ERROR_TEXT_MAX - sizeof(prefix)), rest);
 }
 
 const char *error_text(const struct error *err, int code)

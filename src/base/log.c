@@ -23,7 +23,9 @@ static struct {
 	bool journal; /* standard error is read by systemd-journald */
 	char *path;
 	int fd;
-} logger = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "kanyun", .level = LOG_LEVEL_INFO, .fd = 2 };
+} logger = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .program = "kanyun", .level = LOG_LEVEL_INFO, .fd = 2
+};
 
 void log_init(const char *program, enum log_level level)
 {

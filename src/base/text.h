@@ -21,8 +21,8 @@ void text_make_printable(char *text);
 MUST_CHECK int text_to_i64(const char *text, int64_t *ret_value);
 
 /* A decimal number with at most `places` digits after the point that count (further digits are cut
- * off), as an integer scaled by 10^places: "1332400088.1494" with 3 gives 1332400088149. An exponent
- * is not accepted. places is at most 9. Returns as text_to_i64. */
+ * off), as an integer scaled by 10^places: "1332400088.1494" with 3 gives 1332400088149. An
+ * exponent is not accepted. places is at most 9. Returns as text_to_i64. */
 MUST_CHECK int text_to_scaled(const char *text, unsigned int places, int64_t *ret_value);
 
 /* Copies, always ends with NUL, and says whether all of it fitted. */

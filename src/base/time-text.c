@@ -93,7 +93,8 @@ static int parse_calendar(const char *text, int64_t *ret_ms)
 			return -EINVAL;
 		if (*text == ':') {
 			text++;
-			if (!read_part(&text, 2, '\0', &second) || !read_fraction(&text, &fraction_ms))
+			if (!read_part(&text, 2, '\0', &second) ||
+				!read_fraction(&text, &fraction_ms))
 				return -EINVAL;
 		}
 		if (!read_zone(&text, &zone_ms) || *text)
@@ -104,8 +105,12 @@ static int parse_calendar(const char *text, int64_t *ret_ms)
 		return -EINVAL;
 	if (year < 1970)
 		return -ERANGE;
-	utc = (struct tm){ .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-		.tm_hour = hour, .tm_min = minute, .tm_sec = second };
+	utc = (struct tm){ .tm_year = year - 1900,
+		.tm_mon = month - 1,
+		.tm_mday = day,
+		.tm_hour = hour,
+		.tm_min = minute,
+		.tm_sec = second };
 	*ret_ms = (int64_t)timegm(&utc) * 1000 + fraction_ms - zone_ms;
 	return 0;
 }

@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #pragma once
 
-/* What reads. A collector lives in a folder of its own, on threads (and child processes) of its own,
- * and hands over batches; it never blocks the worker's loop and never ends the worker. */
+/* What reads. A collector lives in a folder of its own, on threads (and child processes) of its
+ * own, and hands over batches; it never blocks the worker's loop and never ends the worker. */
 
 #include <stdbool.h>
 #include <stdint.h>

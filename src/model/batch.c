@@ -56,8 +56,9 @@ struct reading *batch_add_reading(struct batch *batch)
 
 struct instance_info *batch_add_info(struct batch *batch)
 {
-	struct instance_info *infos =
-		grow(&batch->arena, batch->infos, batch->info_count, sizeof(*infos)), *info;
+	struct instance_info *infos = grow(&batch->arena, batch->infos, batch->info_count,
+				     sizeof(*infos)),
+			     *info;
 
 	if (!infos)
 		return NULL;
@@ -71,8 +72,9 @@ struct instance_info *batch_add_info(struct batch *batch)
 
 struct tuple *batch_add_tuple(struct batch *batch, struct reading *reading)
 {
-	struct tuple *tuples =
-		grow(&batch->arena, reading->tuples, reading->tuple_count, sizeof(*tuples)), *tuple;
+	struct tuple *tuples = grow(
+			     &batch->arena, reading->tuples, reading->tuple_count, sizeof(*tuples)),
+		     *tuple;
 
 	if (!tuples)
 		return NULL;

@@ -18,7 +18,7 @@
 
 enum {
 	BATCH_MEMORY_MAX = 64 * 1024 * 1024,
-	EPOCH_TEXT_MAX = 511,    /* bytes of an epoch's name or of the name of a device's life */
+	EPOCH_TEXT_MAX = 511, /* bytes of an epoch's name or of the name of a device's life */
 	PARAMETER_TEXT_MAX = 255,
 };
 
@@ -34,7 +34,8 @@ struct tuple {
 	enum metric_group group;
 	uint16_t present; /* bit i: values[i] was given. Absent is not zero. */
 	const char *parameter;
-	const char *life; /* which life of the device, inside the epoch; "" where the epoch says it */
+	const char
+		*life; /* which life of the device, inside the epoch; "" where the epoch says it */
 	int64_t values[METRIC_COLUMNS_MAX];
 };
 
@@ -72,8 +73,8 @@ struct envelope {
 
 struct batch {
 	struct arena arena;
-	const char *host;            /* who collected; "" from old workers */
-	struct envelope envelope;    /* worker is NULL if there was none */
+	const char *host;         /* who collected; "" from old workers */
+	struct envelope envelope; /* worker is NULL if there was none */
 	struct reading *readings;
 	size_t reading_count;
 	struct instance_info *infos;

@@ -8,7 +8,10 @@
 
 #include "base/text.h"
 
-#define FIELD(name) { #name, offsetof(struct instance_info, name) }
+#define FIELD(name)                                                                                \
+	{                                                                                          \
+#name, offsetof(struct instance_info, name)                                        \
+	}
 
 const struct instance_field instance_fields[] = {
 	FIELD(name),

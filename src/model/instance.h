@@ -16,8 +16,8 @@
 
 enum {
 	UUID_TEXT_SIZE = 37,
-	INSTANCE_TEXT_MAX = 255,   /* bytes of any name, id or host */
-	INSTANCE_PORTS_MAX = 64,   /* NICs of one instance */
+	INSTANCE_TEXT_MAX = 255,     /* bytes of any name, id or host */
+	INSTANCE_PORTS_MAX = 64,     /* NICs of one instance */
 	INSTANCE_ADDRESSES_MAX = 64, /* addresses of one NIC */
 };
 
@@ -43,7 +43,7 @@ const char *instance_key_text(const struct instance_key *key, char text[UUID_TEX
 
 /* One NIC with the Neutron port behind it. Texts are "" where unknown. */
 struct instance_port {
-	const char *nic;     /* the tap on the host: vnet0, tap1a2b3c4d-5e */
+	const char *nic; /* the tap on the host: vnet0, tap1a2b3c4d-5e */
 	const char *mac;
 	const char *port_id; /* Neutron's */
 	const char *const *addresses;

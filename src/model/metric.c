@@ -8,7 +8,10 @@
 
 /* Names of fields: libvirt docs/manpages/virsh.rst, domstats. */
 #define ROW(name, group, column, kind, unit, specified, field, help)                               \
-	{ name, METRIC_GROUP_##group, column, METRIC_##kind, METRIC_UNIT_##unit, specified, field, help }
+	{                                                                                          \
+		name, METRIC_GROUP_##group, column, METRIC_##kind, METRIC_UNIT_##unit, specified,  \
+			field, help                                                                \
+	}
 
 static const struct metric metrics[] = {
 	ROW("cpu", CPU, 0, COUNTER, NS, true, "virDomainGetInfo cpuTime",
@@ -20,14 +23,16 @@ static const struct metric metrics[] = {
 		"memory that the guest leaves unused, by its balloon driver"),
 	ROW("mem_current", MEM, 2, GAUGE, KIB, false, "balloon.current",
 		"memory that the balloon leaves to the guest now"),
-	ROW("mem_rss", MEM, 3, GAUGE, KIB, false, "balloon.rss", "resident memory of the QEMU process"),
+	ROW("mem_rss", MEM, 3, GAUGE, KIB, false, "balloon.rss",
+		"resident memory of the QEMU process"),
 	ROW("mem_usable", MEM, 4, GAUGE, KIB, false, "balloon.usable",
 		"memory that the guest could use without swapping"),
 	ROW("mem_available", MEM, 5, GAUGE, KIB, false, "balloon.available",
 		"memory as the guest's kernel sees it"),
 	ROW("mem_disk_caches", MEM, 6, GAUGE, KIB, false, "balloon.disk_caches",
 		"memory in the guest's disk caches"),
-	ROW("mem_swap_in", MEM, 7, COUNTER, KIB, false, "balloon.swap_in", "swapped in by the guest"),
+	ROW("mem_swap_in", MEM, 7, COUNTER, KIB, false, "balloon.swap_in",
+		"swapped in by the guest"),
 	ROW("mem_swap_out", MEM, 8, COUNTER, KIB, false, "balloon.swap_out",
 		"swapped out by the guest"),
 	ROW("mem_major_fault", MEM, 9, COUNTER, COUNT, false, "balloon.major_fault",
@@ -37,14 +42,17 @@ static const struct metric metrics[] = {
 	ROW("mem_last_update", MEM, 11, GAUGE, SECONDS, false, "balloon.last-update",
 		"when the guest's balloon driver last spoke, seconds since 1970"),
 
-	ROW("nic_incoming", NIC, 0, COUNTER, BYTES, true, "net.rx.bytes", "received by the instance"),
+	ROW("nic_incoming", NIC, 0, COUNTER, BYTES, true, "net.rx.bytes",
+		"received by the instance"),
 	ROW("nic_outgoing", NIC, 1, COUNTER, BYTES, true, "net.tx.bytes", "sent by the instance"),
 	ROW("nic_rx_pkts", NIC, 2, COUNTER, COUNT, false, "net.rx.pkts", "packets received"),
 	ROW("nic_rx_errs", NIC, 3, COUNTER, COUNT, false, "net.rx.errs", "errors on receiving"),
-	ROW("nic_rx_drop", NIC, 4, COUNTER, COUNT, false, "net.rx.drop", "packets dropped on receiving"),
+	ROW("nic_rx_drop", NIC, 4, COUNTER, COUNT, false, "net.rx.drop",
+		"packets dropped on receiving"),
 	ROW("nic_tx_pkts", NIC, 5, COUNTER, COUNT, false, "net.tx.pkts", "packets sent"),
 	ROW("nic_tx_errs", NIC, 6, COUNTER, COUNT, false, "net.tx.errs", "errors on sending"),
-	ROW("nic_tx_drop", NIC, 7, COUNTER, COUNT, false, "net.tx.drop", "packets dropped on sending"),
+	ROW("nic_tx_drop", NIC, 7, COUNTER, COUNT, false, "net.tx.drop",
+		"packets dropped on sending"),
 
 	ROW("blk_read", BLK, 0, COUNTER, BYTES, true, "block.rd.bytes", "read by the instance"),
 	ROW("blk_write", BLK, 1, COUNTER, BYTES, true, "block.wr.bytes", "written by the instance"),

@@ -32,7 +32,7 @@ enum metric_group {
 enum { METRIC_COLUMNS_MAX = 16 };
 
 enum metric_kind {
-	METRIC_COUNTER,   /* grows within an epoch */
+	METRIC_COUNTER, /* grows within an epoch */
 	METRIC_GAUGE,
 	METRIC_INCREMENT, /* what was used since the reading before */
 };
@@ -54,7 +54,8 @@ struct metric {
 	enum metric_kind kind;
 	enum metric_unit unit;
 	bool is_specified; /* one of the specification's own names */
-	const char *field; /* libvirt's name of it in virConnectGetAllDomainStats, or where it is from */
+	const char *field; /* libvirt's name of it in virConnectGetAllDomainStats, or where it is
+			      from */
 	const char *help;  /* one line */
 };
 

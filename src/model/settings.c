@@ -5,13 +5,21 @@
 #include <unistd.h>
 
 #define TEXT(section, name, fallback, help)                                                        \
-	{ section, name, CONFIG_TEXT, fallback, 0, 0, NULL, help }
+	{                                                                                          \
+		section, name, CONFIG_TEXT, fallback, 0, 0, NULL, help                             \
+	}
 #define INTEGER(section, name, fallback, minimum, maximum, help)                                   \
-	{ section, name, CONFIG_INTEGER, fallback, minimum, maximum, NULL, help }
+	{                                                                                          \
+		section, name, CONFIG_INTEGER, fallback, minimum, maximum, NULL, help              \
+	}
 #define BOOLEAN(section, name, fallback, help)                                                     \
-	{ section, name, CONFIG_BOOLEAN, fallback, 0, 0, NULL, help }
+	{                                                                                          \
+		section, name, CONFIG_BOOLEAN, fallback, 0, 0, NULL, help                          \
+	}
 #define CHOICE(section, name, fallback, choices, help)                                             \
-	{ section, name, CONFIG_CHOICE, fallback, 0, 0, choices, help }
+	{                                                                                          \
+		section, name, CONFIG_CHOICE, fallback, 0, 0, choices, help                        \
+	}
 #define PORT(section, name, fallback, help) INTEGER(section, name, fallback, 0, 65535, help)
 
 static const char *const stores[] = { "sqlite", "memory", NULL };
@@ -28,9 +36,11 @@ const struct config_key settings_keys[] = {
 	PORT("server", "pub_port", "5552", "PUB: acknowledgements to the workers."),
 	PORT("server", "rep_port", "5553", "REP: status, and the data for kanyun-api."),
 	TEXT("server", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
-	CHOICE("server", "store", "sqlite", stores, "Where readings are kept; memory is for tests."),
+	CHOICE("server", "store", "sqlite", stores,
+		"Where readings are kept; memory is for tests."),
 	TEXT("server", "data_dir", "/var/lib/kanyun", "Directory of the embedded store."),
-	INTEGER("server", "retention_days", "400", 1, 36500, "Readings older than this are deleted."),
+	INTEGER("server", "retention_days", "400", 1, 36500,
+		"Readings older than this are deleted."),
 	INTEGER("server", "worker_dead_seconds", "120", 1, 86400,
 		"A worker that is silent for so long is reported dead."),
 	CHOICE("server", "legacy_cpu", "time", cpu_forms,
@@ -53,7 +63,8 @@ const struct config_key settings_keys[] = {
 	INTEGER("worker", "vcpu_interval", "300", 0, 86400,
 		"Seconds between readings of per-vCPU times, which cost QEMU most; 0: never."),
 	TEXT("worker", "dataserver_host", "127.0.0.1",
-		"Hosts of kanyun-server, separated by commas; the next one is used when one is silent."),
+		"Hosts of kanyun-server, separated by commas; the next one is used when one is "
+		"silent."),
 	PORT("worker", "dataserver_port", "5551", "The port of kanyun-server."),
 	PORT("worker", "dataserver_pub_port", "0",
 		"The pub_port of kanyun-server; 0: dataserver_port plus 1."),

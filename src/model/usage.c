@@ -36,12 +36,12 @@ static struct walk walk_begin(const struct usage_epoch *epoch)
 
 	if (epoch->count == 0)
 		return walk;
-	if (epoch->start_ms == EPOCH_START_UNKNOWN || epoch->samples[0].time_ms <= epoch->start_ms) {
+	if (epoch->start_ms == EPOCH_START_UNKNOWN ||
+		epoch->samples[0].time_ms <= epoch->start_ms) {
 		walk.at = epoch->samples[0];
 		walk.next = 1;
 		/* Read at its start or (clocks being what they are) before it: all of it is use. */
-		if (epoch->start_ms != EPOCH_START_UNKNOWN &&
-			walk.at.value > epoch->start_value)
+		if (epoch->start_ms != EPOCH_START_UNKNOWN && walk.at.value > epoch->start_value)
 			walk.total = walk.at.value - epoch->start_value;
 	} else {
 		walk.at = (struct sample){ epoch->start_ms, epoch->start_value };
@@ -73,8 +73,8 @@ static int64_t walk_until(struct walk *walk, int64_t t_ms)
 	return walk->total;
 }
 
-void usage_until_each(const struct usage_epoch *epoch, const int64_t *times_ms, size_t count,
-	int64_t *ret_until)
+void usage_until_each(
+	const struct usage_epoch *epoch, const int64_t *times_ms, size_t count, int64_t *ret_until)
 {
 	struct walk walk = walk_begin(epoch);
 

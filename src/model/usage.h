@@ -35,8 +35,8 @@ struct usage_epoch {
 int64_t usage_until(const struct usage_epoch *epoch, int64_t t_ms);
 
 /* usage_until for many times at once, ascending: one pass over the samples. ret_until[count]. */
-void usage_until_each(const struct usage_epoch *epoch, const int64_t *times_ms, size_t count,
-	int64_t *ret_until);
+void usage_until_each(
+	const struct usage_epoch *epoch, const int64_t *times_ms, size_t count, int64_t *ret_until);
 
 /* Usage of [from, to). */
 int64_t usage_between(const struct usage_epoch *epoch, int64_t from_ms, int64_t to_ms);

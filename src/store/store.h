@@ -36,10 +36,10 @@ enum store_outcome {
 
 /* What appending did. */
 struct store_tally {
-	uint64_t stored;     /* samples that are new */
-	uint64_t duplicate;  /* samples that were known, as far as this could be seen cheaply */
+	uint64_t stored;      /* samples that are new */
+	uint64_t duplicate;   /* samples that were known, as far as this could be seen cheaply */
 	uint64_t conflicting; /* duplicates with another value */
-	uint64_t late;       /* samples older than one of their series already stored */
+	uint64_t late;        /* samples older than one of their series already stored */
 };
 
 /* Every number of this worker's spool up to `sequence` is dealt with. */
@@ -60,7 +60,8 @@ struct store_commit {
 /* One instance as it is listed. Lives during the callback. */
 struct store_instance {
 	struct instance_key key;
-	const struct instance_info *infos; /* its history, the oldest first; none from old workers */
+	const struct instance_info
+		*infos; /* its history, the oldest first; none from old workers */
 	size_t info_count;
 	int64_t first_ms, last_ms; /* of its samples; 0 if there are none yet */
 	uint32_t groups;           /* bit (1 << enum metric_group): it has samples of that group */
@@ -112,7 +113,8 @@ struct store_ops {
 	const char *name;
 
 	/* Makes a commit durable; when it returns 0, it is, and every later question sees it.
-	 * STORE_UNAVAILABLE, STORE_FULL: nothing of it was kept, or it is harmless to append again. */
+	 * STORE_UNAVAILABLE, STORE_FULL: nothing of it was kept, or it is harmless to append again.
+	 */
 	int (*append)(struct store *store, const struct store_commit *commit,
 		struct store_tally *ret_tally, struct error *err);
 
@@ -124,8 +126,8 @@ struct store_ops {
 	int (*instances)(struct store *store, const struct store_filter *filter,
 		store_instance_fn each, void *context, struct error *err);
 
-	/* Series ordered by parameter, epoch, life, segment, column. No instance of that key: 0 and no
-	 * call. */
+	/* Series ordered by parameter, epoch, life, segment, column. No instance of that key: 0 and
+	 * no call. */
 	int (*scan)(struct store *store, const struct store_scan *scan, store_series_fn each,
 		void *context, struct error *err);
 
@@ -165,8 +167,8 @@ void store_counters(struct store *store, store_counter_fn each, void *context);
 MUST_CHECK int memory_store_new(struct store **ret_store);
 
 struct sqlite_store_options {
-	const char *data_dir;      /* created if missing */
-	int64_t seal_after_ms;     /* how long readings rest in the journal */
+	const char *data_dir;  /* created if missing */
+	int64_t seal_after_ms; /* how long readings rest in the journal */
 };
-MUST_CHECK int sqlite_store_new(const struct sqlite_store_options *options,
-	struct store **ret_store, struct error *err);
+MUST_CHECK int sqlite_store_new(
+	const struct sqlite_store_options *options, struct store **ret_store, struct error *err);

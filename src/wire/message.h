@@ -18,7 +18,6 @@
 
 enum {
 	WIRE_MESSAGE_MAX = 1024 * 1024, /* bytes of one frame; a larger one is refused unread */
-	WIRE_DEPTH_MAX = 16,            /* of nested JSON */
 	WIRE_TUPLES_MAX = 4096,         /* of one reading */
 };
 
@@ -32,14 +31,14 @@ enum message_type {
 
 /* Why something was refused. */
 enum refusal {
-	REFUSAL_FRAMES,    /* not two or three frames, or an unknown type */
-	REFUSAL_SIZE,      /* a frame or a part over a maximum */
-	REFUSAL_JSON,      /* not JSON, not UTF-8, too deep, a key twice */
-	REFUSAL_SHAPE,     /* JSON of another shape than the message has */
-	REFUSAL_NUMBER,    /* no number, not finite, or out of range */
-	REFUSAL_TIME,      /* absurd, or further in the future than a clock may be wrong */
-	REFUSAL_NAME,      /* an instance, metric, parameter or epoch without a usable name */
-	REFUSAL_ENVELOPE,  /* the third frame */
+	REFUSAL_FRAMES,   /* not two or three frames, or an unknown type */
+	REFUSAL_SIZE,     /* a frame or a part over a maximum */
+	REFUSAL_JSON,     /* not JSON, not UTF-8, nested too deeply, a key twice */
+	REFUSAL_SHAPE,    /* JSON of another shape than the message has */
+	REFUSAL_NUMBER,   /* no number, not finite, or out of range */
+	REFUSAL_TIME,     /* absurd, or further in the future than a clock may be wrong */
+	REFUSAL_NAME,     /* an instance, metric, parameter or epoch without a usable name */
+	REFUSAL_ENVELOPE, /* the third frame */
 	_REFUSAL_COUNT,
 };
 
@@ -88,10 +87,10 @@ MUST_CHECK int message_decode(const struct frame *frames, size_t count,
 /* The JSON of each message, appended to `to`. The batch's readings all go into one; the caller
  * splits so that they stay under WIRE_MESSAGE_MAX. */
 void message_encode_heartbeat(struct buffer *to, const char *worker, int64_t time_ms, int status);
-void message_encode_readings(struct buffer *to, const char *host, const struct reading *readings,
-	size_t count);
-void message_encode_infos(struct buffer *to, const char *host, const struct instance_info *infos,
-	size_t count);
+void message_encode_readings(
+	struct buffer *to, const char *host, const struct reading *readings, size_t count);
+void message_encode_infos(
+	struct buffer *to, const char *host, const struct instance_info *infos, size_t count);
 void message_encode_envelope(struct buffer *to, const struct envelope *envelope);
 
 /* The two frames of an acknowledgement on PUB: the topic a worker subscribes to, and {"ack": n}. */

@@ -17,8 +17,9 @@
 #include "wire/message.h"
 
 enum {
-	REQUEST_SIZE_MAX = 64 * 1024,      /* bytes of a question's frame */
-	REQUEST_ID_MAX = 256,              /* bytes of msg_type and of uuid */
+	REQUEST_SIZE_MAX = 64 * 1024, /* bytes of a question's frame */
+	REQUEST_ID_MAX = 256,         /* bytes of msg_type and of uuid */
+	REQUEST_ARGUMENT_MAX = 1024,  /* bytes of a text argument */
 	ANSWER_SIZE_MAX = 256 * 1024 * 1024,
 };
 
@@ -44,10 +45,10 @@ struct request {
 void request_deinit(struct request *request);
 CLEANUP_DEFINE_VALUE(struct request, request_deinit)
 
-/* Decodes a question. On a negative return *ret_request still has type and id, so that an answer can
- * be sent; err says what was wrong. */
-MUST_CHECK int request_decode(const struct frame *frames, size_t count, struct request *ret_request,
-	struct error *err);
+/* Decodes a question. On a negative return *ret_request still has type and id, so that an answer
+ * can be sent; err says what was wrong. */
+MUST_CHECK int request_decode(
+	const struct frame *frames, size_t count, struct request *ret_request, struct error *err);
 
 /* Arguments. Each returns 0, or -EINVAL with a text that names the argument. A missing optional one
  * (fallback given) is no error. Texts live as long as the request. */
@@ -63,5 +64,5 @@ MUST_CHECK int request_time(const struct request *request, const char *name, int
  * is no memory. */
 json_t *answer_new(enum answer_code code, const char *message, json_t *data);
 
-/* Compact JSON, keys in the order in which they were set, integers as integers. */
+/* Compact JSON in ASCII, keys in the order in which they were set, integers as integers. */
 MUST_CHECK int answer_encode(const json_t *answer, struct buffer *to);
