@@ -189,31 +189,32 @@ static int decode_heartbeat(
 	return 0;
 }
 
-static int decode_envelope(struct decoding *decoding, const struct frame *frame)
+int message_decode_envelope(const struct frame *frame, struct arena *arena,
+	struct envelope *ret_envelope, struct message_report *report)
 {
-	struct envelope *envelope = &decoding->batch->envelope;
-	json_t *root = parse(frame, decoding->report);
+	json_t *root = parse(frame, report);
 	const char *worker = decode_name(json_object_get(root, "worker"), INSTANCE_TEXT_MAX);
 	const char *spool = decode_name(json_object_get(root, "spool"), INSTANCE_TEXT_MAX);
+	struct envelope envelope = { 0 };
 	int64_t sequence, oldest;
-	int r = 0;
 
 	if (!worker || !spool || !decode_value(json_object_get(root, "seq"), &sequence) ||
-		!decode_value(json_object_get(root, "oldest"), &oldest) || sequence < 1 ||
-		oldest < 1 || oldest > sequence) {
-		refuse(decoding->report, REFUSAL_ENVELOPE,
+		!decode_value(json_object_get(root, "oldest"), &oldest) || oldest < 1 ||
+		oldest > sequence) {
+		refuse(report, REFUSAL_ENVELOPE,
 			"an envelope is {worker, spool, seq, oldest} with 1 <= oldest <= seq");
 		json_decref(root);
 		return MESSAGE_REFUSED;
 	}
-	envelope->worker = batch_text(decoding->batch, worker);
-	envelope->spool = batch_text(decoding->batch, spool);
-	envelope->sequence = (uint64_t)sequence;
-	envelope->oldest = (uint64_t)oldest;
-	if (!envelope->worker || !envelope->spool)
-		r = -ENOMEM;
+	envelope.worker = arena_copy_text(arena, worker, strlen(worker));
+	envelope.spool = arena_copy_text(arena, spool, strlen(spool));
+	envelope.sequence = (uint64_t)sequence;
+	envelope.oldest = (uint64_t)oldest;
 	json_decref(root);
-	return r;
+	if (!envelope.worker || !envelope.spool)
+		return -ENOMEM;
+	*ret_envelope = envelope;
+	return 0;
 }
 
 static int decode_type(const struct frame *frame, enum message_type *ret_type)
@@ -261,7 +262,8 @@ static int decode_batch(const struct frame *frames, size_t count,
 		return r;
 	decoding.batch = message->batch;
 	if (count == 3)
-		r = decode_envelope(&decoding, &frames[2]);
+		r = message_decode_envelope(
+			&frames[2], &message->batch->arena, &message->batch->envelope, report);
 	if (r != 0)
 		return r;
 	root = parse(&frames[1], report);

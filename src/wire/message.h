@@ -84,6 +84,11 @@ MUST_CHECK int message_decode(const struct frame *frames, size_t count,
 	const struct message_options *options, struct message *ret_message,
 	struct message_report *ret_report);
 
+/* Only the third frame, so that a message whose number is known can be dropped unparsed. Texts live
+ * in the arena. 0, MESSAGE_REFUSED or -ENOMEM. */
+MUST_CHECK int message_decode_envelope(const struct frame *frame, struct arena *arena,
+	struct envelope *ret_envelope, struct message_report *report);
+
 /* The JSON of each message, appended to `to`. The batch's readings all go into one; the caller
  * splits so that they stay under WIRE_MESSAGE_MAX. */
 void message_encode_heartbeat(struct buffer *to, const char *worker, int64_t time_ms, int status);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "server/workers.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/time-text.h"
+#include "model/instance.h"
+
+enum { REMIND_AFTER_MS = 60 * 1000, SPOOL_OVERLAP_MS = 60 * 1000 };
+
+struct worker {
+	char name[INSTANCE_TEXT_MAX + 1];
+	char spool[INSTANCE_TEXT_MAX + 1];
+	char other_spool[INSTANCE_TEXT_MAX + 1]; /* another one heard under the same name */
+	int64_t heard_ms;                        /* monotonic */
+	int64_t heard_wall_ms;
+	int64_t spool_heard_ms, other_heard_ms; /* monotonic */
+	int64_t clock_offset_ms;                /* its clock minus ours, when it last said */
+	int64_t reported_ms;                    /* monotonic; 0: alive as far as anyone was told */
+	bool clock_reported, spools_reported;
+};
+
+struct workers {
+	pthread_mutex_t lock;
+	const struct clock *clock;
+	int64_t dead_after_ms;
+	zhashx_t *table; /* name -> struct worker */
+};
+
+static void destroy_worker(void **item)
+{
+	free(*item);
+	*item = NULL;
+}
+
+int workers_new(const struct clock *clock, int64_t dead_after_ms, struct workers **ret_workers)
+{
+	struct workers *workers = calloc(1, sizeof(*workers));
+
+	if (!workers)
+		return -ENOMEM;
+	workers->clock = clock;
+	workers->dead_after_ms = dead_after_ms;
+	workers->table = zhashx_new();
+	if (!workers->table) {
+		free(workers);
+		return -ENOMEM;
+	}
+	zhashx_set_destructor(workers->table, destroy_worker);
+	pthread_mutex_init(&workers->lock, NULL);
+	*ret_workers = workers;
+	return 0;
+}
+
+struct workers *workers_free(struct workers *workers)
+{
+	if (!workers)
+		return NULL;
+	zhashx_destroy(&workers->table);
+	pthread_mutex_destroy(&workers->lock);
+	free(workers);
+	return NULL;
+}
+
+static struct worker *find_or_add(struct workers *workers, const char *name)
+{
+	struct worker *worker = zhashx_lookup(workers->table, name);
+
+	if (worker || zhashx_size(workers->table) >= WORKERS_MAX)
+		return worker;
+	worker = calloc(1, sizeof(*worker));
+	if (!worker)
+		return NULL;
+	snprintf(worker->name, sizeof(worker->name), "%s", name);
+	zhashx_insert(workers->table, name, worker);
+	log_info("worker '%s' appears", name);
+	return worker;
+}
+
+/* A configuration copied to many hosts gives them all one id: two spools then live under one name
+ * and take turns, while a restart changes it once. */
+static void hear_spool(struct worker *worker, const char *spool, int64_t now_ms)
+{
+	if (strcmp(worker->spool, spool) == 0) {
+		worker->spool_heard_ms = now_ms;
+	} else if (strcmp(worker->other_spool, spool) == 0) {
+		bool both = now_ms - worker->spool_heard_ms < SPOOL_OVERLAP_MS &&
+			    now_ms - worker->other_heard_ms < SPOOL_OVERLAP_MS;
+
+		worker->other_heard_ms = now_ms;
+		if (both && !worker->spools_reported)
+			log_warning("two workers call themselves '%s' (spools '%s' and '%s'): give "
+				    "each host a [worker] id of its own",
+				worker->name, worker->spool, spool);
+		worker->spools_reported = worker->spools_reported || both;
+	} else {
+		memcpy(worker->other_spool, worker->spool, sizeof(worker->spool));
+		worker->other_heard_ms = worker->spool_heard_ms;
+		snprintf(worker->spool, sizeof(worker->spool), "%s", spool);
+		worker->spool_heard_ms = now_ms;
+	}
+}
+
+static void hear_clock(struct worker *worker, int64_t offset_ms)
+{
+	bool wrong = offset_ms > WORKER_CLOCK_LIMIT_MS || offset_ms < -WORKER_CLOCK_LIMIT_MS;
+
+	worker->clock_offset_ms = offset_ms;
+	if (wrong && !worker->clock_reported)
+		log_warning(
+			"the clock of worker '%s' is %lld ms %s: its readings carry wrong times",
+			worker->name, (long long)llabs(offset_ms),
+			offset_ms > 0 ? "ahead" : "behind");
+	if (!wrong && worker->clock_reported)
+		log_info("the clock of worker '%s' is right again", worker->name);
+	worker->clock_reported = wrong;
+}
+
+void workers_hear(struct workers *workers, const char *name, int64_t time_ms, const char *spool)
+{
+	struct worker *worker;
+
+	pthread_mutex_lock(&workers->lock);
+	worker = find_or_add(workers, name);
+	if (worker) {
+		worker->heard_ms = clock_monotonic_ms(workers->clock);
+		worker->heard_wall_ms = clock_wall_ms(workers->clock);
+		if (worker->reported_ms)
+			log_info("worker '%s' is alive again", name);
+		worker->reported_ms = 0;
+		if (time_ms)
+			hear_clock(worker, time_ms - worker->heard_wall_ms);
+		if (spool)
+			hear_spool(worker, spool, worker->heard_ms);
+	}
+	pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_farewell(struct workers *workers, const char *name)
+{
+	pthread_mutex_lock(&workers->lock);
+	if (zhashx_lookup(workers->table, name)) {
+		log_info("worker '%s' says goodbye", name);
+		zhashx_delete(workers->table, name);
+	}
+	pthread_mutex_unlock(&workers->lock);
+}
+
+static bool is_dead(const struct workers *workers, const struct worker *worker, int64_t now_ms)
+{
+	return now_ms - worker->heard_ms >= workers->dead_after_ms;
+}
+
+void workers_check(struct workers *workers)
+{
+	int64_t now_ms = clock_monotonic_ms(workers->clock);
+
+	pthread_mutex_lock(&workers->lock);
+	for (struct worker *worker = zhashx_first(workers->table); worker;
+		worker = zhashx_next(workers->table)) {
+		char heard[TIME_TEXT_SIZE];
+
+		if (!is_dead(workers, worker, now_ms) ||
+			(worker->reported_ms && now_ms - worker->reported_ms < REMIND_AFTER_MS))
+			continue;
+		worker->reported_ms = MAX_OF(now_ms, (int64_t)1);
+		log_warning("worker '%s' is dead: silent since %s", worker->name,
+			time_text_format(worker->heard_wall_ms, heard));
+	}
+	pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_log(struct workers *workers)
+{
+	int64_t now_ms = clock_monotonic_ms(workers->clock);
+
+	pthread_mutex_lock(&workers->lock);
+	log_info("%zu workers are watched", zhashx_size(workers->table));
+	for (struct worker *worker = zhashx_first(workers->table); worker;
+		worker = zhashx_next(workers->table))
+		log_info("worker '%s' %s, heard %lld s ago", worker->name,
+			is_dead(workers, worker, now_ms) ? "is dead" : "is alive",
+			(long long)(now_ms - worker->heard_ms) / 1000);
+	pthread_mutex_unlock(&workers->lock);
+}
+
+size_t workers_forget_dead(struct workers *workers)
+{
+	int64_t now_ms = clock_monotonic_ms(workers->clock);
+	size_t forgotten = 0;
+	zlistx_t *names;
+
+	pthread_mutex_lock(&workers->lock);
+	names = zhashx_keys(workers->table);
+	for (const char *name = zlistx_first(names); name; name = zlistx_next(names)) {
+		const struct worker *worker = zhashx_lookup(workers->table, name);
+
+		if (!is_dead(workers, worker, now_ms))
+			continue;
+		zhashx_delete(workers->table, name);
+		forgotten++;
+	}
+	zlistx_destroy(&names);
+	pthread_mutex_unlock(&workers->lock);
+	return forgotten;
+}
+
+void workers_count(struct workers *workers, size_t *ret_alive, size_t *ret_dead)
+{
+	int64_t now_ms = clock_monotonic_ms(workers->clock);
+
+	*ret_alive = *ret_dead = 0;
+	pthread_mutex_lock(&workers->lock);
+	for (struct worker *worker = zhashx_first(workers->table); worker;
+		worker = zhashx_next(workers->table))
+		++*(is_dead(workers, worker, now_ms) ? ret_dead : ret_alive);
+	pthread_mutex_unlock(&workers->lock);
+}
+
+static json_t *worker_to_json(
+	const struct workers *workers, const struct worker *worker, int64_t now_ms)
+{
+	char heard[TIME_TEXT_SIZE];
+
+	return json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:b}", "id", worker->name, "alive",
+		!is_dead(workers, worker, now_ms), "last_seen",
+		time_text_format(worker->heard_wall_ms, heard), "silent_seconds",
+		(json_int_t)(now_ms - worker->heard_ms) / 1000, "clock_offset_ms",
+		(json_int_t)worker->clock_offset_ms, "spool", worker->spool, "id_is_shared",
+		worker->spools_reported);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(json_string_value(json_object_get(*(json_t *const *)a, "id")),
+		json_string_value(json_object_get(*(json_t *const *)b, "id")));
+}
+
+json_t *workers_to_json(struct workers *workers)
+{
+	int64_t now_ms = clock_monotonic_ms(workers->clock);
+	json_t *array = json_array(), **sorted;
+	size_t count = 0;
+
+	pthread_mutex_lock(&workers->lock);
+	sorted = calloc(zhashx_size(workers->table) + 1, sizeof(json_t *));
+	for (struct worker *worker = zhashx_first(workers->table); worker && sorted;
+		worker = zhashx_next(workers->table)) {
+		sorted[count] = worker_to_json(workers, worker, now_ms);
+		count += sorted[count] != NULL;
+	}
+	pthread_mutex_unlock(&workers->lock);
+	if (sorted)
+		qsort(sorted, count, sizeof(*sorted), compare_ids);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, sorted[i]);
+	free(sorted);
+	return array;
+}

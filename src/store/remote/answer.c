@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* The side of kanyun-server: a request becomes a call of the store, whose callbacks write into the
+ * answer's frame of bytes. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "store/remote/codec.h"
+#include "store/remote/remote.h"
+
+enum { SCAN_SAMPLES_MAX = 32 * 1000 * 1000 };
+
+bool remote_is_method(const char *method)
+{
+	return strcmp(method, "store.instances") == 0 || strcmp(method, "store.scan") == 0;
+}
+
+static int write_instance(void *context, const struct store_instance *instance)
+{
+	codec_write_instance(context, instance);
+	return buffer_check(context);
+}
+
+static int write_series(void *context, const struct store_series *series)
+{
+	codec_write_series(context, series);
+	return buffer_check(context);
+}
+
+/* uuid or name; neither is allowed where `is_optional`. */
+static int read_key(const struct request *request, bool is_optional, struct instance_key *ret_key,
+	bool *ret_given, struct error *err)
+{
+	const char *uuid, *name;
+	int r;
+
+	*ret_key = (struct instance_key){ 0 };
+	r = request_text(request, "uuid", "", &uuid, err);
+	if (r == 0)
+		r = request_text(request, "key_name", "", &name, err);
+	if (r < 0)
+		return r;
+	*ret_given = *uuid || *name;
+	if (!*ret_given)
+		return is_optional ? 0 : error_set(err, -EINVAL, "argument 'uuid' is missing");
+	if (!*uuid) {
+		ret_key->name = name;
+		return 0;
+	}
+	ret_key->has_uuid = true;
+	if (uuid_parse(uuid, &ret_key->uuid) < 0)
+		return error_set(err, -EINVAL, "argument 'uuid' is no UUID");
+	return 0;
+}
+
+static int answer_instances(struct store *store, const struct request *request,
+	struct buffer *payload, struct error *err)
+{
+	static const int64_t all = 0;
+	struct store_filter filter = { 0 };
+	struct instance_key key;
+	int64_t groups;
+	bool has_key;
+	int r;
+
+	r = read_key(request, true, &key, &has_key, err);
+	if (r == 0)
+		r = request_text(request, "name", "", &filter.name, err);
+	if (r == 0)
+		r = request_integer(request, "groups", 0, UINT32_MAX, &all, &groups, err);
+	if (r < 0)
+		return r;
+	filter.key = has_key ? &key : NULL;
+	filter.name = *filter.name ? filter.name : NULL;
+	filter.groups = (uint32_t)groups;
+	return store_instances(store, &filter, write_instance, payload, err);
+}
+
+static int read_scan(const struct request *request, struct store_scan *scan, struct error *err)
+{
+	int64_t group = 0, columns = 0, maximum = 0;
+	bool has_key;
+	int r;
+
+	r = read_key(request, false, &scan->instance, &has_key, err);
+	if (r == 0)
+		r = request_integer(
+			request, "group", 0, _METRIC_GROUP_COUNT - 1, NULL, &group, err);
+	if (r == 0)
+		r = request_integer(request, "columns", 1, UINT32_MAX, NULL, &columns, err);
+	if (r == 0)
+		r = request_text(request, "parameter", "", &scan->parameter, err);
+	if (r == 0)
+		r = request_integer(
+			request, "from", INT64_MIN, INT64_MAX, NULL, &scan->from_ms, err);
+	if (r == 0)
+		r = request_integer(request, "to", INT64_MIN, INT64_MAX, NULL, &scan->to_ms, err);
+	if (r == 0)
+		r = request_integer(request, "step", 0, INT64_MAX, NULL, &scan->step_ms, err);
+	if (r == 0)
+		r = request_integer(request, "maximum", 0, SCAN_SAMPLES_MAX, NULL, &maximum, err);
+	if (r < 0)
+		return r;
+	scan->group = (enum metric_group)group;
+	scan->columns = (uint32_t)columns;
+	scan->maximum = (size_t)maximum;
+	if (!*scan->parameter)
+		scan->parameter = NULL;
+	return 0;
+}
+
+int remote_answer(struct store *store, const struct request *request, struct buffer *payload,
+	struct error *err)
+{
+	struct store_scan scan = { 0 };
+	int r;
+
+	if (strcmp(request->method, "store.instances") == 0) {
+		r = answer_instances(store, request, payload, err);
+	} else {
+		r = read_scan(request, &scan, err);
+		if (r == 0)
+			r = store_scan(store, &scan, write_series, payload, err);
+	}
+	if (r == STORE_STOPPED)
+		r = buffer_check(payload);
+	return r;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* The side of kanyun-api. Each question takes a REQ socket from a small stock, so that threads do
+ * not wait for each other; a socket whose answer did not come is closed, since REQ may not ask
+ * again before it is answered. */
+
+#include "store/remote/remote.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/remote/codec.h"
+
+enum { SOCKETS_KEPT = 16, ARENA_MAX = 1024 * 1024 * 1024 };
+
+struct remote_store {
+	struct store store;
+	char *endpoint;
+	int64_t timeout_ms;
+	pthread_mutex_t lock; /* guards the stock */
+	zsock_t *stock[SOCKETS_KEPT];
+	size_t stock_count;
+};
+
+static zsock_t *take_socket(struct remote_store *remote)
+{
+	zsock_t *socket = NULL;
+
+	pthread_mutex_lock(&remote->lock);
+	if (remote->stock_count)
+		socket = remote->stock[--remote->stock_count];
+	pthread_mutex_unlock(&remote->lock);
+	if (socket)
+		return socket;
+	socket = zsock_new(ZMQ_REQ);
+	if (!socket)
+		return NULL;
+	zsock_set_linger(socket, 0);
+	zsock_set_sndtimeo(socket, (int)remote->timeout_ms);
+	zsock_set_rcvtimeo(socket, (int)remote->timeout_ms);
+	zsock_set_maxmsgsize(socket, ANSWER_SIZE_MAX);
+	if (zsock_connect(socket, "%s", remote->endpoint) < 0)
+		zsock_destroy(&socket);
+	return socket;
+}
+
+static void give_socket(struct remote_store *remote, zsock_t *socket)
+{
+	pthread_mutex_lock(&remote->lock);
+	if (remote->stock_count < SOCKETS_KEPT) {
+		remote->stock[remote->stock_count++] = socket;
+		socket = NULL;
+	}
+	pthread_mutex_unlock(&remote->lock);
+	zsock_destroy(&socket);
+}
+
+/* One question, one answer of three frames or more; NULL when none came in time. */
+static zmsg_t *exchange(struct remote_store *remote, const char *body)
+{
+	zsock_t *socket = take_socket(remote);
+	zmsg_t *answer = NULL;
+
+	if (!socket)
+		return NULL;
+	if (zstr_sendx(socket, "kanyun", "", body, NULL) == 0)
+		answer = zmsg_recv(socket);
+	if (answer)
+		give_socket(remote, socket);
+	else
+		zsock_destroy(&socket);
+	return answer;
+}
+
+static json_t *parse_answer(zmsg_t *message)
+{
+	zframe_t *frame;
+
+	zmsg_first(message);
+	zmsg_next(message);
+	frame = zmsg_next(message);
+	return frame ? json_loadb((char *)zframe_data(frame), zframe_size(frame), 0, NULL) : NULL;
+}
+
+/* *ret_message keeps the frames; its cursor stands on the JSON. */
+static int ask(struct remote_store *remote, const char *method, const json_t *args,
+	zmsg_t **ret_message, json_t **ret_answer, struct error *err)
+{
+	json_t *question = json_pack("{s:s, s:O?}", "method", method, "args", (json_t *)args);
+	char *body = question ? json_dumps(question, JSON_COMPACT) : NULL;
+	zmsg_t *message;
+	json_t *answer;
+
+	json_decref(question);
+	if (!body)
+		return -ENOMEM;
+	message = exchange(remote, body);
+	free(body);
+	if (!message)
+		return error_set(err, STORE_UNAVAILABLE, "kanyun-server at %s does not answer",
+			remote->endpoint);
+	answer = parse_answer(message);
+	if (!json_is_integer(json_object_get(answer, "code"))) {
+		json_decref(answer);
+		zmsg_destroy(&message);
+		return error_set(err, -EBADMSG, "%s answers what is no answer", remote->endpoint);
+	}
+	*ret_message = message;
+	*ret_answer = answer;
+	return 0;
+}
+
+int remote_store_ask(struct store *store, const char *method, const json_t *args,
+	json_t **ret_answer, struct error *err)
+{
+	zmsg_t *message;
+	int r = ask((struct remote_store *)store, method, args, &message, ret_answer, err);
+
+	if (r == 0)
+		zmsg_destroy(&message);
+	return r;
+}
+
+/* What a code of the server means to a caller of the store. */
+static int outcome_of(const json_t *answer, struct error *err)
+{
+	const char *text = json_string_value(json_object_get(answer, "message"));
+	int64_t code = json_integer_value(json_object_get(answer, "code"));
+
+	if (code == ANSWER_SUCCESS)
+		return 0;
+	error_set(err, 0, "%s", text ? text : "kanyun-server failed");
+	if (code == ANSWER_TOO_LARGE)
+		return STORE_TOO_MUCH;
+	return code == ANSWER_UNAVAILABLE ? STORE_UNAVAILABLE : -EIO;
+}
+
+/* Asks a method whose answer carries bytes, and takes `args` over. */
+static int ask_bytes(struct store *store, const char *method, json_t *args, zmsg_t **ret_message,
+	struct cursor *ret_cursor, struct error *err)
+{
+	zmsg_t *message = NULL;
+	json_t *answer;
+	zframe_t *frame;
+	int r;
+
+	if (!args)
+		return -ENOMEM;
+	r = ask((struct remote_store *)store, method, args, &message, &answer, err);
+	json_decref(args);
+	if (r != 0)
+		return r;
+	r = outcome_of(answer, err);
+	json_decref(answer);
+	frame = zmsg_next(message);
+	if (r == 0 && !frame)
+		r = error_set(err, -EBADMSG, "the server's answer lacks its bytes");
+	if (r != 0) {
+		zmsg_destroy(&message);
+		return r;
+	}
+	*ret_message = message;
+	*ret_cursor = cursor_over(zframe_data(frame), zframe_size(frame));
+	return 0;
+}
+
+static int set_key(json_t *args, const struct instance_key *key)
+{
+	char text[UUID_TEXT_SIZE];
+
+	return json_object_set_new(args, key->has_uuid ? "uuid" : "key_name",
+		json_string(instance_key_text(key, text)));
+}
+
+static int remote_instances(struct store *store, const struct store_filter *filter,
+	store_instance_fn each, void *context, struct error *err)
+{
+	json_t *args = json_pack(
+		"{s:s?, s:I}", "name", filter->name, "groups", (json_int_t)filter->groups);
+	CLEANUP(arena_deinit) struct arena arena;
+	struct store_instance instance;
+	struct cursor cursor;
+	zmsg_t *message;
+	int r;
+
+	arena_init(&arena, ARENA_MAX);
+	if (args && filter->key)
+		set_key(args, filter->key);
+	r = ask_bytes(store, "store.instances", args, &message, &cursor, err);
+	if (r != 0)
+		return r;
+	while (r == 0 && cursor_left(&cursor)) {
+		arena_clear(&arena);
+		r = codec_read_instance(&cursor, &arena, &instance);
+		if (r == 0 && each(context, &instance) != 0)
+			r = STORE_STOPPED;
+	}
+	zmsg_destroy(&message);
+	return r;
+}
+
+static int remote_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
+	void *context, struct error *err)
+{
+	json_t *args = json_pack("{s:i, s:I, s:s?, s:I, s:I, s:I, s:I}", "group", (int)scan->group,
+		"columns", (json_int_t)scan->columns, "parameter", scan->parameter, "from",
+		(json_int_t)scan->from_ms, "to", (json_int_t)scan->to_ms, "step",
+		(json_int_t)scan->step_ms, "maximum", (json_int_t)scan->maximum);
+	CLEANUP(arena_deinit) struct arena arena;
+	struct store_series series;
+	struct cursor cursor;
+	zmsg_t *message;
+	int r;
+
+	arena_init(&arena, ARENA_MAX);
+	if (args)
+		set_key(args, &scan->instance);
+	r = ask_bytes(store, "store.scan", args, &message, &cursor, err);
+	if (r != 0)
+		return r;
+	while (r == 0 && cursor_left(&cursor)) {
+		arena_clear(&arena);
+		r = codec_read_series(&cursor, &arena, &series);
+		if (r == 0 && each(context, &series) != 0)
+			r = STORE_STOPPED;
+	}
+	zmsg_destroy(&message);
+	return r;
+}
+
+static int remote_append(struct store *store, const struct store_commit *commit,
+	struct store_tally *ret_tally, struct error *err)
+{
+	return error_set(err, -EROFS, "a store that is read through the server takes no readings");
+}
+
+static int remote_watermark(struct store *store, const char *worker, const char *spool,
+	uint64_t *ret_sequence, struct error *err)
+{
+	return error_set(err, -EROFS, "a store that is read through the server has no watermarks");
+}
+
+static void remote_close(struct store *store)
+{
+	struct remote_store *remote = (struct remote_store *)store;
+
+	for (size_t i = 0; i < remote->stock_count; i++)
+		zsock_destroy(&remote->stock[i]);
+	pthread_mutex_destroy(&remote->lock);
+	free(remote->endpoint);
+	free(remote);
+}
+
+static const struct store_ops remote_ops = {
+	.name = "remote",
+	.append = remote_append,
+	.watermark = remote_watermark,
+	.instances = remote_instances,
+	.scan = remote_scan,
+	.close = remote_close,
+};
+
+int remote_store_new(
+	const char *endpoint, int64_t timeout_ms, struct store **ret_store, struct error *err)
+{
+	struct remote_store *remote = calloc(1, sizeof(*remote));
+
+	if (!remote)
+		return -ENOMEM;
+	remote->store.ops = &remote_ops;
+	remote->timeout_ms = timeout_ms;
+	pthread_mutex_init(&remote->lock, NULL);
+	remote->endpoint = strdup(endpoint);
+	if (!remote->endpoint) {
+		remote_close(&remote->store);
+		return -ENOMEM;
+	}
+	*ret_store = &remote->store;
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* Reading a store through kanyun-server's REP socket: the side that asks is a `struct store`
+ * (append and maintain are not for it), the side that answers turns a request into calls of another
+ * store. An answer is the usual three frames and one more of bytes (remote/codec.h). */
+
+#include <czmq.h>
+#include <jansson.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/macros.h"
+#include "store/store.h"
+#include "wire/request.h"
+
+/* endpoint: "tcp://127.0.0.1:5553". Connects when it is first asked. Any number of threads. */
+MUST_CHECK int remote_store_new(
+	const char *endpoint, int64_t timeout_ms, struct store **ret_store, struct error *err);
+
+/* Asks the server any method. args is borrowed and may be NULL. *ret_answer is the whole answer
+ * {"code", "message", "data"}, owned by the caller, also if its code is not 0.
+ * STORE_UNAVAILABLE: no answer within the time-out. */
+MUST_CHECK int remote_store_ask(struct store *store, const char *method, const json_t *args,
+	json_t **ret_answer, struct error *err);
+
+/* The answering side. Is this method one of the two that read the store? */
+bool remote_is_method(const char *method);
+
+/* Answers it: 0, and payload holds the frame of bytes; else as the store returned, and err says
+ * why. Any thread. */
+MUST_CHECK int remote_answer(struct store *store, const struct request *request,
+	struct buffer *payload, struct error *err);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "store/store.h"
+
+struct store *store_free(struct store *store)
+{
+	if (store)
+		store->ops->close(store);
+	return NULL;
+}
+
+int store_append(struct store *store, const struct store_commit *commit,
+	struct store_tally *ret_tally, struct error *err)
+{
+	*ret_tally = (struct store_tally){ 0 };
+	return store->ops->append(store, commit, ret_tally, err);
+}
+
+int store_watermark(struct store *store, const char *worker, const char *spool,
+	uint64_t *ret_sequence, struct error *err)
+{
+	return store->ops->watermark(store, worker, spool, ret_sequence, err);
+}
+
+int store_instances(struct store *store, const struct store_filter *filter, store_instance_fn each,
+	void *context, struct error *err)
+{
+	return store->ops->instances(store, filter, each, context, err);
+}
+
+int store_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
+	void *context, struct error *err)
+{
+	return store->ops->scan(store, scan, each, context, err);
+}
+
+int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms, bool *ret_more,
+	struct error *err)
+{
+	*ret_more = false;
+	if (!store->ops->maintain)
+		return 0;
+	return store->ops->maintain(store, now_ms, keep_from_ms, ret_more, err);
+}
+
+void store_counters(struct store *store, store_counter_fn each, void *context)
+{
+	if (store->ops->counters)
+		store->ops->counters(store, each, context);
+}
