@@ -38,8 +38,8 @@ typedef int (*program_load_fn)(const char *path, const char *const *options, siz
 /* Reads the command line (-c FILE, -o SECTION.KEY=VALUE, --ready-fd N, --print-config,
  * --check-config, -v, -V, -h), loads the configuration and starts the log. Returns true if the
  * program is to go on; else *ret_status is its exit status and everything has been said. */
-bool program_start(struct program *program, int argc, char **argv, program_load_fn load,
-	int *ret_status);
+bool program_start(
+	struct program *program, int argc, char **argv, program_load_fn load, int *ret_status);
 
 /* Writes one line "word value" to the ready fd, e.g. "pull tcp://127.0.0.1:5551". */
 void program_tell(struct program *program, const char *word, const char *value);
