@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "server/answers.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/responder.h"
+#include "base/time-text.h"
+#include "store/remote/remote.h"
+#include "wire/request.h"
+
+enum { FRAMES_MAX = 4 };
+
+static void add_counter(void *context, const char *name, uint64_t value)
+{
+	json_object_set_new(context, name, json_integer((json_int_t)value));
+}
+
+static json_t *counters_to_json(const struct answers *answers)
+{
+	json_t *object = json_object();
+	struct writer_counters writer;
+
+	for (unsigned int i = 0; i < _COUNTER_COUNT; i++)
+		add_counter(object, counter_name(i), counters_read(answers->counters, i));
+	writer_read_counters(answers->writer, &writer);
+	add_counter(object, "commits", writer.commits);
+	add_counter(object, "commit_failures", writer.failures);
+	add_counter(object, "commit_us", writer.commit_us);
+	add_counter(object, "queued", writer.queued);
+	store_counters(answers->store, add_counter, object);
+	return object;
+}
+
+static json_t *status_to_json(const struct answers *answers)
+{
+	char started[TIME_TEXT_SIZE];
+	struct writer_counters writer;
+	size_t alive, dead;
+
+	workers_count(answers->workers, &alive, &dead);
+	writer_read_counters(answers->writer, &writer);
+	return json_pack("{s:s, s:s, s:I, s:s, s:b, s:{s:I, s:I}, s:o}", "version", KANYUN_VERSION,
+		"started", time_text_format(answers->started_ms, started), "uptime_seconds",
+		(json_int_t)(clock_wall_ms(answers->clock) - answers->started_ms) / 1000, "store",
+		answers->store->ops->name, "store_is_failing", writer.is_failing, "workers",
+		"alive", (json_int_t)alive, "dead", (json_int_t)dead, "counters",
+		counters_to_json(answers));
+}
+
+static enum answer_code code_of(int r)
+{
+	switch (r) {
+	case STORE_UNAVAILABLE:
+		return ANSWER_UNAVAILABLE;
+	case STORE_TOO_MUCH:
+	case -EMSGSIZE:
+		return ANSWER_TOO_LARGE;
+	case -EINVAL:
+		return ANSWER_BAD_REQUEST;
+	default:
+		return ANSWER_INTERNAL;
+	}
+}
+
+/* Takes `answer`. */
+static zmsg_t *envelop(const struct request *request, json_t *answer, const struct buffer *payload)
+{
+	CLEANUP(buffer_deinit) struct buffer text;
+	zmsg_t *message = zmsg_new();
+
+	buffer_init(&text, ANSWER_SIZE_MAX);
+	if (!answer || answer_encode(answer, &text) < 0) {
+		buffer_clear(&text);
+		buffer_print(&text,
+			"{\"code\": %d, \"message\": \"out of memory\", \"data\": null}",
+			ANSWER_INTERNAL);
+	}
+	json_decref(answer);
+	zmsg_addmem(message, request->type, request->type_size);
+	zmsg_addmem(message, request->id, request->id_size);
+	zmsg_addmem(message, text.bytes, text.size);
+	if (payload && payload->size)
+		zmsg_addmem(message, payload->bytes, payload->size);
+	return message;
+}
+
+static json_t *answer_store(
+	const struct answers *answers, const struct request *request, struct buffer *payload)
+{
+	struct error err = { 0 };
+	int r = remote_answer(answers->store, request, payload, &err);
+
+	if (r == 0)
+		return answer_new(ANSWER_SUCCESS, "success", NULL);
+	buffer_clear(payload);
+	return answer_new(code_of(r), error_text(&err, r), NULL);
+}
+
+static json_t *answer_method(
+	const struct answers *answers, const struct request *request, struct buffer *payload)
+{
+	char text[128];
+
+	if (remote_is_method(request->method))
+		return answer_store(answers, request, payload);
+	if (strcmp(request->method, "status") == 0)
+		return answer_new(ANSWER_SUCCESS, "success", status_to_json(answers));
+	if (strcmp(request->method, "workers") == 0)
+		return answer_new(ANSWER_SUCCESS, "success", workers_to_json(answers->workers));
+	snprintf(text, sizeof(text), "unknown method '%s'", request->method);
+	return answer_new(ANSWER_BAD_REQUEST, text, NULL);
+}
+
+static int decode(zmsg_t *message, struct request *request, struct error *err)
+{
+	struct frame frames[FRAMES_MAX];
+	size_t count = 0;
+
+	for (zframe_t *frame = zmsg_first(message); frame && count < FRAMES_MAX;
+		frame = zmsg_next(message))
+		frames[count++] = (struct frame){ zframe_data(frame), zframe_size(frame) };
+	return request_decode(frames, count, request, err);
+}
+
+zmsg_t *answers_answer(void *context, zmsg_t **message)
+{
+	CLEANUP(request_deinit) struct request request = { 0 };
+	CLEANUP(buffer_deinit) struct buffer payload;
+	struct error err = { 0 };
+	int r;
+
+	buffer_init(&payload, ANSWER_SIZE_MAX);
+	r = decode(*message, &request, &err);
+	if (r < 0)
+		return envelop(
+			&request, answer_new(ANSWER_BAD_REQUEST, error_text(&err, r), NULL), NULL);
+	return envelop(&request, answer_method(context, &request, &payload), &payload);
+}
+
+zmsg_t *answers_refuse(void *context, zmsg_t **message)
+{
+	CLEANUP(request_deinit) struct request request = { 0 };
+
+	if (decode(*message, &request, NULL) < 0)
+		return envelop(&request, answer_new(ANSWER_BAD_REQUEST, "bad request", NULL), NULL);
+	return envelop(&request,
+		answer_new(ANSWER_UNAVAILABLE, "too many questions are waiting; ask again later",
+			NULL),
+		NULL);
+}

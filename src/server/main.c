@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* kanyun-server: receives, stores, acknowledges, watches the workers.
+ *
+ *     intake.c       PULL and PUB: from a worker's message to the writer and back
+ *     peers.c        the spools that send, and sequences.c: which of their numbers came
+ *     writer.c       the thread that commits to the store
+ *     workers.c      who is alive
+ *     answers.c      REP: status, workers, and the store for kanyun-api
+ *     maintenance.c  the thread that packs and deletes
+ *
+ * Parts are started in the order below and ended in the reverse one. */
+
+#include <czmq.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/program.h"
+#include "base/responder.h"
+#include "model/settings.h"
+#include "server/answers.h"
+#include "server/intake.h"
+#include "server/maintenance.h"
+#include "store/store.h"
+#include "wire/request.h"
+
+enum { ANSWER_THREADS = 4, ANSWER_QUEUE_MAX = 256 };
+
+struct server {
+	struct program *program;
+	zloop_t *loop;
+	int signal_fd;
+	struct store *store;
+	struct writer *writer;
+	struct workers *workers;
+	struct counters counters;
+	struct intake *intake;
+	struct answers answers;
+	struct responder *responder;
+	struct maintenance *maintenance;
+};
+
+static int open_store(struct server *server, struct error *err)
+{
+	const struct config *config = server->program->config;
+	const struct sqlite_store_options options = {
+		.data_dir = config_text(config, "server", "data_dir"),
+		.seal_after_ms = config_integer(config, "server", "seal_after_seconds") * 1000,
+	};
+
+	if (strcmp(config_text(config, "server", "store"), "memory") == 0)
+		return memory_store_new(&server->store);
+	return sqlite_store_new(&options, &server->store, err);
+}
+
+static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+	struct server *server = argument;
+	struct signalfd_siginfo info;
+
+	if (read(server->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	switch (info.ssi_signo) {
+	case SIGHUP:
+		log_reopen();
+		return 0;
+	case SIGUSR1:
+		workers_log(server->workers);
+		return 0;
+	case SIGUSR2:
+		log_info("%zu dead workers are forgotten", workers_forget_dead(server->workers));
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* Before any thread starts, so that all of them inherit the mask. */
+static int catch_signals(struct server *server, struct error *err)
+{
+	zmq_pollitem_t item = { .events = ZMQ_POLLIN };
+	sigset_t signals;
+
+	zsys_handler_set(NULL);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (server->signal_fd < 0)
+		return error_set(err, -errno, "cannot make a signalfd: %s", strerror(errno));
+	item.fd = server->signal_fd;
+	return zloop_poller(server->loop, &item, on_signal, server) < 0 ? -ENOMEM : 0;
+}
+
+static int start_writer(struct server *server, struct error *err)
+{
+	const struct writer_options options = { server->store, clock_system() };
+	const struct config *config = server->program->config;
+	int r = workers_new(clock_system(),
+		config_integer(config, "server", "worker_dead_seconds") * 1000, &server->workers);
+
+	return r < 0 ? r : writer_new(&options, &server->writer, err);
+}
+
+static int start_intake(struct server *server, struct error *err)
+{
+	const struct intake_options options = { server->loop, clock_system(),
+		server->program->config, server->store, server->writer, server->workers,
+		&server->counters };
+
+	return intake_new(&options, &server->intake, err);
+}
+
+static int start_responder(struct server *server, struct error *err)
+{
+	const struct config *config = server->program->config;
+	int64_t port = config_integer(config, "server", "rep_port");
+	char endpoint[CONFIG_VALUE_MAX + 32], port_text[24] = "*";
+	struct responder_options options = { .endpoint = endpoint,
+		.threads = ANSWER_THREADS,
+		.queue_max = ANSWER_QUEUE_MAX,
+		.message_max = 2 * REQUEST_SIZE_MAX,
+		.answer = answers_answer,
+		.refuse = answers_refuse,
+		.context = &server->answers };
+
+	if (port)
+		snprintf(port_text, sizeof(port_text), "%" PRId64, port);
+	snprintf(endpoint, sizeof(endpoint), "tcp://%s:%s", config_text(config, "server", "host"),
+		port_text);
+	server->answers = (struct answers){ clock_system(), server->store, server->writer,
+		server->workers, &server->counters, clock_wall_ms(clock_system()) };
+	return responder_new(server->loop, &options, &server->responder, err);
+}
+
+static int start(struct server *server, struct error *err)
+{
+	int r;
+
+	server->signal_fd = -1;
+	server->loop = zloop_new();
+	r = server->loop ? catch_signals(server, err) : -ENOMEM;
+	if (r == 0)
+		r = open_store(server, err);
+	if (r == 0)
+		r = start_writer(server, err);
+	if (r == 0)
+		r = start_intake(server, err);
+	if (r == 0)
+		r = start_responder(server, err);
+	if (r == 0)
+		r = maintenance_new(server->store, clock_system(), server->program->config,
+			&server->maintenance, err);
+	return r;
+}
+
+static void stop(struct server *server)
+{
+	maintenance_free(server->maintenance);
+	responder_free(server->responder);
+	intake_free(server->intake);
+	writer_free(server->writer);
+	workers_free(server->workers);
+	store_free(server->store);
+	zloop_destroy(&server->loop);
+	if (server->signal_fd >= 0)
+		close(server->signal_fd);
+}
+
+static void announce(struct server *server)
+{
+	program_tell(server->program, "pull", intake_pull_endpoint(server->intake));
+	program_tell(server->program, "pub", intake_pub_endpoint(server->intake));
+	program_tell(server->program, "rep", responder_endpoint(server->responder));
+	program_ready(server->program);
+}
+
+int main(int argc, char **argv)
+{
+	struct program program = { .name = "kanyun-server",
+		.summary =
+			"Receives and stores what kanyun's workers read, and watches the workers.",
+		.section = "server" };
+	struct server server = { .program = &program };
+	struct error err = { 0 };
+	int status, r;
+
+	if (!program_start(&program, argc, argv, settings_load, &status))
+		return status;
+	r = start(&server, &err);
+	if (r == 0) {
+		announce(&server);
+		zloop_start(server.loop);
+	} else {
+		log_error("%s", error_text(&err, r));
+	}
+	stop(&server);
+	program_end(&program);
+	return r == 0 ? PROGRAM_OK : PROGRAM_FAILED;
+}

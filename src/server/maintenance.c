@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "server/maintenance.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+
+enum { DAY_MS = 24 * 60 * 60 * 1000, PAUSE_MS = 10 * 1000 };
+
+struct maintenance {
+	struct store *store;
+	const struct clock *clock;
+	int64_t retention_ms;
+	int64_t sweep_every_ms;
+	int64_t swept_ms; /* monotonic; retention waits one period after the start, too */
+	struct log_limit trouble;
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool is_ending;
+};
+
+/* Returns whether the thread is to end. */
+static bool pause_ms(struct maintenance *maintenance, int64_t ms)
+{
+	struct timespec until;
+	bool is_ending;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	pthread_mutex_lock(&maintenance->lock);
+	while (!maintenance->is_ending &&
+		pthread_cond_timedwait(&maintenance->wake, &maintenance->lock, &until) != ETIMEDOUT)
+		;
+	is_ending = maintenance->is_ending;
+	pthread_mutex_unlock(&maintenance->lock);
+	return is_ending;
+}
+
+static bool work(struct maintenance *maintenance)
+{
+	int64_t now_ms = clock_monotonic_ms(maintenance->clock);
+	int64_t wall_ms = clock_wall_ms(maintenance->clock);
+	bool sweep = now_ms - maintenance->swept_ms >= maintenance->sweep_every_ms;
+	struct error err = { 0 };
+	uint64_t held_back;
+	bool more = false;
+	int r;
+
+	r = store_maintain(maintenance->store, wall_ms,
+		sweep ? wall_ms - maintenance->retention_ms : INT64_MIN, &more, &err);
+	if (r != 0) {
+		if (log_limit_pass(&maintenance->trouble, maintenance->clock, &held_back))
+			log_error("cannot tidy the store: %s; trying again", error_text(&err, r));
+		return false;
+	}
+	log_limit_reset(&maintenance->trouble);
+	if (sweep && !more)
+		maintenance->swept_ms = now_ms;
+	return more;
+}
+
+static void *run(void *argument)
+{
+	struct maintenance *maintenance = argument;
+	bool more = false;
+
+	while (!pause_ms(maintenance, more ? 0 : PAUSE_MS))
+		more = work(maintenance);
+	return NULL;
+}
+
+int maintenance_new(struct store *store, const struct clock *clock, const struct config *config,
+	struct maintenance **ret_maintenance, struct error *err)
+{
+	struct maintenance *maintenance = calloc(1, sizeof(*maintenance));
+	pthread_condattr_t attributes;
+	int r;
+
+	if (!maintenance)
+		return -ENOMEM;
+	maintenance->store = store;
+	maintenance->clock = clock;
+	maintenance->retention_ms = config_integer(config, "server", "retention_days") * DAY_MS;
+	maintenance->sweep_every_ms =
+		config_integer(config, "server", "retention_check_seconds") * 1000;
+	maintenance->swept_ms = clock_monotonic_ms(clock);
+	pthread_mutex_init(&maintenance->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&maintenance->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	r = pthread_create(&maintenance->thread, NULL, run, maintenance);
+	if (r != 0) {
+		maintenance_free(maintenance);
+		return error_set(err, -r, "cannot start a thread: %s", strerror(r));
+	}
+	maintenance->has_thread = true;
+	*ret_maintenance = maintenance;
+	return 0;
+}
+
+struct maintenance *maintenance_free(struct maintenance *maintenance)
+{
+	if (!maintenance)
+		return NULL;
+	if (maintenance->has_thread) {
+		pthread_mutex_lock(&maintenance->lock);
+		maintenance->is_ending = true;
+		pthread_cond_broadcast(&maintenance->wake);
+		pthread_mutex_unlock(&maintenance->lock);
+		pthread_join(maintenance->thread, NULL);
+	}
+	pthread_cond_destroy(&maintenance->wake);
+	pthread_mutex_destroy(&maintenance->lock);
+	free(maintenance);
+	return NULL;
+}

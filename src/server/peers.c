@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "server/peers.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/message.h"
+
+struct peers {
+	struct store *store;
+	zhashx_t *table; /* topic -> struct peer */
+	struct buffer topic;
+};
+
+enum { TOPIC_SIZE_MAX = 8192 };
+
+static void destroy_peer(void **item)
+{
+	struct peer *peer = *item;
+
+	free(peer->topic);
+	free(peer->worker);
+	free(peer->spool);
+	free(peer);
+	*item = NULL;
+}
+
+int peers_new(struct store *store, struct peers **ret_peers)
+{
+	struct peers *peers = calloc(1, sizeof(*peers));
+
+	if (!peers)
+		return -ENOMEM;
+	peers->store = store;
+	buffer_init(&peers->topic, TOPIC_SIZE_MAX);
+	peers->table = zhashx_new();
+	if (!peers->table) {
+		free(peers);
+		return -ENOMEM;
+	}
+	zhashx_set_destructor(peers->table, destroy_peer);
+	*ret_peers = peers;
+	return 0;
+}
+
+struct peers *peers_free(struct peers *peers)
+{
+	if (!peers)
+		return NULL;
+	zhashx_destroy(&peers->table);
+	buffer_deinit(&peers->topic);
+	free(peers);
+	return NULL;
+}
+
+static int add(struct peers *peers, const struct envelope *envelope, struct peer **ret_peer,
+	struct error *err)
+{
+	uint64_t durable = 0;
+	struct peer *peer;
+	int r;
+
+	if (zhashx_size(peers->table) >= PEERS_MAX)
+		return error_set(err, -ENOSPC, "more than %d spools", PEERS_MAX);
+	r = store_watermark(peers->store, envelope->worker, envelope->spool, &durable, err);
+	if (r != 0)
+		return r;
+	peer = calloc(1, sizeof(*peer));
+	if (!peer)
+		return -ENOMEM;
+	peer->topic = strdup((const char *)peers->topic.bytes);
+	peer->worker = strdup(envelope->worker);
+	peer->spool = strdup(envelope->spool);
+	peer->sequences.until = peer->durable = durable;
+	if (!peer->topic || !peer->worker || !peer->spool ||
+		zhashx_insert(peers->table, peer->topic, peer) < 0) {
+		void *item = peer;
+
+		destroy_peer(&item);
+		return -ENOMEM;
+	}
+	*ret_peer = peer;
+	return 0;
+}
+
+int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
+	struct peer **ret_peer, struct error *err)
+{
+	struct peer *peer;
+	int r;
+
+	buffer_clear(&peers->topic);
+	message_encode_ack_topic(&peers->topic, envelope->worker, envelope->spool);
+	buffer_write_u8(&peers->topic, 0);
+	r = buffer_check(&peers->topic);
+	if (r < 0)
+		return r;
+	peer = zhashx_lookup(peers->table, peers->topic.bytes);
+	r = peer ? 0 : add(peers, envelope, &peer, err);
+	if (r != 0)
+		return r;
+	peer->heard_ms = now_ms;
+	*ret_peer = peer;
+	return 0;
+}
+
+void peers_each(struct peers *peers, void (*each)(void *context, struct peer *peer), void *context)
+{
+	for (struct peer *peer = zhashx_first(peers->table); peer; peer = zhashx_next(peers->table))
+		each(context, peer);
+}
+
+void peers_forget(struct peers *peers, int64_t before_ms)
+{
+	zlistx_t *topics = zhashx_keys(peers->table);
+
+	for (const char *topic = zlistx_first(topics); topic; topic = zlistx_next(topics)) {
+		const struct peer *peer = zhashx_lookup(peers->table, topic);
+
+		if (peer->heard_ms < before_ms && peer->in_flight == 0)
+			zhashx_delete(peers->table, topic);
+	}
+	zlistx_destroy(&topics);
+}
