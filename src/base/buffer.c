@@ -128,12 +128,17 @@ void buffer_write_string(struct buffer *buffer, const char *text)
 void buffer_print(struct buffer *buffer, const char *format, ...)
 {
 	va_list args;
+	char nowhere[1];
 	uint8_t *to;
 	int size;
 
 	va_start(args, format);
-	size = vsnprintf(NULL, 0, format, args);
+	size = vsnprintf(nowhere, sizeof(nowhere), format, args);
 	va_end(args);
+	if (size < 0) {
+		buffer->failure = buffer->failure ? buffer->failure : -EINVAL;
+		return;
+	}
 	to = buffer_reserve(buffer, (size_t)size + 1);
 	if (!to)
 		return;

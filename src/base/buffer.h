@@ -17,7 +17,7 @@ struct buffer {
 	size_t size;
 	size_t room;
 	size_t maximum;
-	int failure; /* 0, -EMSGSIZE or -ENOMEM */
+	int failure; /* 0, -EMSGSIZE, -ENOMEM, or -EINVAL if a text could not be printed */
 };
 
 void buffer_init(struct buffer *buffer, size_t maximum);
