@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* Chunks: the readings of one instance that were sealed together, one file for each UTC day.
+ *
+ * A chunk's key is (instance, newest journal number that it covers). Sealing again after a crash
+ * writes the same rows under the same or a later key; rows merge by their time when they are read,
+ * so it does not matter. A chunk is a packed blob: for each track its id, the length of its rows,
+ * and the rows (codec.c). */
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "store/sqlite/private.h"
+
+struct sqlite_day {
+	int64_t day; /* days since 1970 */
+	sqlite3 *db;
+};
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS chunks(instance INTEGER, journal INTEGER, rows BLOB,"
+	" PRIMARY KEY(instance, journal)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS extents(track INTEGER PRIMARY KEY, first INTEGER, last "
+	"INTEGER);";
+
+static void path_of(const struct sqlite_store *store, int64_t day, char path[PATH_MAX_BYTES + 64])
+{
+	time_t seconds = (time_t)(day * (DAY_MS / 1000));
+	struct tm date;
+
+	gmtime_r(&seconds, &date);
+	snprintf(path, PATH_MAX_BYTES + 64, "%s/day-%04d%02d%02d.db", store->data_dir,
+		date.tm_year + 1900, date.tm_mon + 1, date.tm_mday);
+}
+
+/* The day of a file's name; -1 if it is none. */
+static int64_t day_of_name(const char *name)
+{
+	struct tm date = { 0 };
+	int end = 0;
+
+	if (sscanf(name, "day-%4d%2d%2d.db%n", &date.tm_year, &date.tm_mon, &date.tm_mday, &end) !=
+			3 ||
+		end == 0 || name[end] != '\0')
+		return -1;
+	date.tm_year -= 1900;
+	date.tm_mon -= 1;
+	return timegm(&date) / (DAY_MS / 1000);
+}
+
+static int compare_days(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
+/* The days that have a file, ascending. *ret_days is the caller's to free. */
+static int list_days(const struct sqlite_store *store, int64_t **ret_days, size_t *ret_count)
+{
+	int64_t *days = NULL;
+	size_t count = 0, room = 0;
+	struct dirent *entry;
+	DIR *directory = opendir(store->data_dir);
+
+	if (!directory)
+		return -errno;
+	while ((entry = readdir(directory))) {
+		int64_t day = day_of_name(entry->d_name);
+
+		if (day < 0)
+			continue;
+		if (count == room) {
+			int64_t *more = reallocarray(days, room + 64, sizeof(*days));
+
+			if (!more)
+				break;
+			days = more;
+			room += 64;
+		}
+		days[count++] = day;
+	}
+	closedir(directory);
+	if (entry) {
+		free(days);
+		return -ENOMEM;
+	}
+	if (count)
+		qsort(days, count, sizeof(*days), compare_days);
+	*ret_days = days;
+	*ret_count = count;
+	return 0;
+}
+
+static void close_day(struct sqlite_day *day)
+{
+	if (day) {
+		sqlite3_close(day->db);
+		free(day);
+	}
+}
+
+/* The file of a day, opened and kept open; the one that was not used for longest makes room. */
+static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db, struct error *err)
+{
+	char path[PATH_MAX_BYTES + 64];
+	struct sqlite_day *day = NULL;
+	size_t place = 0;
+	int r;
+
+	while (place < store->day_count && store->days[place]->day != number)
+		place++;
+	if (place < store->day_count) {
+		day = store->days[place];
+	} else {
+		day = calloc(1, sizeof(*day));
+		if (!day)
+			return -ENOMEM;
+		day->day = number;
+		path_of(store, number, path);
+		r = sqlite_open_file(path, &day->db, err);
+		if (r == 0)
+			r = sqlite_execute(day->db, schema, err);
+		if (r != 0) {
+			close_day(day);
+			return r;
+		}
+		if (store->day_count == DAYS_OPEN_MAX)
+			close_day(store->days[--store->day_count]);
+		place = store->day_count++;
+	}
+	memmove(&store->days[1], &store->days[0], place * sizeof(day));
+	store->days[0] = day;
+	*ret_db = day->db;
+	return 0;
+}
+
+void days_close(struct sqlite_store *store)
+{
+	for (size_t i = 0; i < store->day_count; i++)
+		close_day(store->days[i]);
+	store->day_count = 0;
+}
+
+static bool is_sealed_now(const struct row *row, uint64_t journal, int64_t day)
+{
+	return row->journal <= journal && floor_divide(row->time_ms, DAY_MS) == day;
+}
+
+/* One track's rows of that day that the journal up to `journal` holds. */
+static int write_track(const struct track *track, uint64_t journal, int64_t day,
+	struct buffer *part, struct buffer *to, int64_t *ret_first, int64_t *ret_last)
+{
+	struct row *rows = calloc(track->count + 1, sizeof(*rows));
+	int64_t *values = calloc(track->count + 1, track->columns * sizeof(*values));
+	size_t count = 0;
+
+	*ret_first = *ret_last = 0;
+	for (size_t i = 0; rows && values && i < track->count; i++) {
+		if (!is_sealed_now(&track->rows[i], journal, day))
+			continue;
+		rows[count] = track->rows[i];
+		memcpy(&values[count * track->columns], &track->values[i * track->columns],
+			track->columns * sizeof(*values));
+		count++;
+	}
+	buffer_clear(part);
+	if (count) {
+		rows_write(part, track->columns, rows, values, count);
+		buffer_write_varint(to, track->id);
+		buffer_write_varint(to, part->size);
+		buffer_write(to, part->bytes, part->size);
+		*ret_first = rows[0].time_ms;
+		*ret_last = rows[count - 1].time_ms;
+	}
+	count = !rows || !values;
+	free(rows);
+	free(values);
+	return count ? -ENOMEM : buffer_check(part);
+}
+
+struct sealing {
+	struct sqlite_store *store;
+	uint64_t journal;
+	int64_t day;
+	sqlite3_stmt *add_chunk, *add_extent;
+	struct buffer part, rows, packed;
+	ZSTD_CCtx *compressor; /* the writer's is in use meanwhile */
+	uint64_t chunks, bytes;
+};
+
+static int step(sqlite3_stmt *statement, struct error *err)
+{
+	int r = sqlite3_step(statement) == SQLITE_DONE
+			? 0
+			: sqlite_outcome(sqlite3_db_handle(statement), "a day's file", err);
+
+	sqlite3_reset(statement);
+	return r;
+}
+
+static int seal_resident(
+	struct sealing *sealing, const struct resident *resident, struct error *err)
+{
+	struct sqlite_store *store = sealing->store;
+	const struct track *track;
+	int r = 0;
+
+	buffer_clear(&sealing->rows);
+	for (size_t i = 0; r == 0; i++) {
+		int64_t first = 0, last = 0;
+
+		pthread_mutex_lock(&store->lock);
+		track = i < resident->track_count ? resident->tracks[i] : NULL;
+		if (track && track->count)
+			r = write_track(track, sealing->journal, sealing->day, &sealing->part,
+				&sealing->rows, &first, &last);
+		pthread_mutex_unlock(&store->lock);
+		if (!track)
+			break;
+		if (r != 0 || !last)
+			continue;
+		sqlite3_bind_int64(sealing->add_extent, 1, (int64_t)track->id);
+		sqlite3_bind_int64(sealing->add_extent, 2, first);
+		sqlite3_bind_int64(sealing->add_extent, 3, last);
+		r = step(sealing->add_extent, err);
+	}
+	if (r == 0)
+		r = buffer_check(&sealing->rows);
+	if (r != 0 || sealing->rows.size == 0)
+		return r;
+	r = blob_pack(sealing->compressor, &sealing->rows, &sealing->packed);
+	if (r < 0)
+		return r;
+	sealing->chunks++;
+	sealing->bytes += sealing->packed.size;
+	sqlite3_bind_int64(sealing->add_chunk, 1, (int64_t)resident->id);
+	sqlite3_bind_int64(sealing->add_chunk, 2, (int64_t)sealing->journal);
+	sqlite3_bind_blob(sealing->add_chunk, 3, sealing->packed.bytes, (int)sealing->packed.size,
+		SQLITE_STATIC);
+	return step(sealing->add_chunk, err);
+}
+
+static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, struct error *err)
+{
+	return sqlite3_prepare_v2(db, sql, -1, ret_statement, NULL) == SQLITE_OK
+		       ? 0
+		       : sqlite_outcome(db, "a day's file", err);
+}
+
+static int seal_residents(struct sealing *sealing, sqlite3 *db, struct error *err)
+{
+	struct sqlite_store *store = sealing->store;
+	size_t count;
+	int r = sqlite_execute(db, "BEGIN IMMEDIATE", err);
+
+	pthread_mutex_lock(&store->lock);
+	count = store->tracks.resident_count;
+	pthread_mutex_unlock(&store->lock);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const struct resident *resident;
+
+		pthread_mutex_lock(&store->lock);
+		resident = store->tracks.residents[i];
+		pthread_mutex_unlock(&store->lock);
+		r = seal_resident(sealing, resident, err);
+	}
+	if (r == 0)
+		r = sqlite_execute(db, "COMMIT", err);
+	if (r != 0 && !sqlite3_get_autocommit(db)) {
+		struct error ignored;
+
+		(void)!sqlite_execute(db, "ROLLBACK", &ignored);
+	}
+	return r;
+}
+
+static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t day, struct error *err)
+{
+	struct sealing sealing = { .store = store, .journal = journal, .day = day };
+	sqlite3 *db;
+	int r = open_day(store, day, &db, err);
+
+	if (r != 0)
+		return r;
+	buffer_init(&sealing.part, BLOB_MAX);
+	buffer_init(&sealing.rows, BLOB_MAX);
+	buffer_init(&sealing.packed, BLOB_MAX);
+	r = prepare(
+		db, "INSERT OR REPLACE INTO chunks VALUES(?1, ?2, ?3)", &sealing.add_chunk, err);
+	if (r == 0)
+		r = prepare(db,
+			"INSERT INTO extents VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET"
+			" first = min(first, excluded.first), last = max(last, excluded.last)",
+			&sealing.add_extent, err);
+	if (r == 0)
+		r = seal_residents(&sealing, db, err);
+	sqlite3_finalize(sealing.add_chunk);
+	sqlite3_finalize(sealing.add_extent);
+	buffer_deinit(&sealing.part);
+	buffer_deinit(&sealing.rows);
+	buffer_deinit(&sealing.packed);
+	ZSTD_freeCCtx(sealing.compressor);
+	pthread_mutex_lock(&store->lock);
+	store->counters.chunks_written += sealing.chunks;
+	store->counters.chunk_bytes += sealing.bytes;
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+/* The earliest day after `after` that has rows to be sealed; INT64_MAX if there is none. */
+static int64_t next_day(struct sqlite_store *store, uint64_t journal, int64_t after)
+{
+	int64_t next = INT64_MAX;
+
+	pthread_mutex_lock(&store->lock);
+	for (size_t i = 0; i < store->tracks.resident_count; i++)
+		for (size_t j = 0; j < store->tracks.residents[i]->track_count; j++) {
+			const struct track *track = store->tracks.residents[i]->tracks[j];
+
+			for (size_t k = 0; k < track->count; k++) {
+				int64_t day = floor_divide(track->rows[k].time_ms, DAY_MS);
+
+				if (track->rows[k].journal <= journal && day > after && day < next)
+					next = day;
+			}
+		}
+	pthread_mutex_unlock(&store->lock);
+	return next;
+}
+
+int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err)
+{
+	int64_t day = next_day(store, journal, INT64_MIN);
+	int r = 0;
+
+	for (; day != INT64_MAX && r == 0; day = next_day(store, journal, day)) {
+		pthread_mutex_lock(&store->days_lock);
+		r = seal_day(store, journal, day, err);
+		pthread_mutex_unlock(&store->days_lock);
+	}
+	return r;
+}
+
+static int load_extents(struct sqlite_store *store, int64_t day, struct error *err)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *db;
+	int r = open_day(store, day, &db, err), code = SQLITE_DONE;
+
+	if (r == 0)
+		r = prepare(db, "SELECT track, first, last FROM extents", &statement, err);
+	if (r != 0)
+		return r;
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct track *track =
+			tracks_by_id(&store->tracks, (uint64_t)sqlite3_column_int64(statement, 0));
+
+		if (track)
+			track_extend(track, sqlite3_column_int64(statement, 1),
+				sqlite3_column_int64(statement, 2));
+	}
+	if (code != SQLITE_DONE)
+		r = sqlite_outcome(db, "a day's file", err);
+	sqlite3_finalize(statement);
+	return r;
+}
+
+int days_load_extents(struct sqlite_store *store, struct error *err)
+{
+	int64_t *days = NULL;
+	size_t count = 0;
+	int r = list_days(store, &days, &count);
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = load_extents(store, days[i], err);
+	free(days);
+	return r;
+}
+
+struct reading_chunk {
+	struct gathering *gathering;
+	struct gathered *gathered;
+};
+
+static int gather_row(void *context, int64_t time_ms, uint16_t present, const int64_t *values)
+{
+	struct reading_chunk *reading = context;
+
+	return gathering_add(reading->gathering, reading->gathered, time_ms, present, values);
+}
+
+/* Returns -EBADMSG if its bytes are not what was written. */
+static int gather_chunk(struct sqlite_store *store, struct gathering *gathering, sqlite3_stmt *row,
+	struct buffer *scratch)
+{
+	struct reading_chunk reading = { .gathering = gathering };
+	struct cursor cursor;
+	int r = blob_unpack(
+		sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0), scratch);
+
+	cursor = cursor_over(scratch->bytes, r == 0 ? scratch->size : 0);
+	while (r == 0 && cursor_left(&cursor)) {
+		const struct track *track =
+			tracks_by_id(&store->tracks, cursor_read_varint(&cursor));
+		size_t size = cursor_read_size(&cursor, BLOB_MAX);
+		const uint8_t *bytes = cursor_read_bytes(&cursor, size);
+		struct cursor rows = cursor_over(bytes, bytes ? size : 0);
+
+		reading.gathered = track ? gathering_of(gathering, track) : NULL;
+		if (!bytes)
+			r = -EBADMSG;
+		else if (reading.gathered)
+			r = rows_read(&rows, track->columns, gather_row, &reading);
+	}
+	return r;
+}
+
+static int gather_day(struct sqlite_store *store, struct gathering *gathering, int64_t day,
+	uint64_t instance, struct error *err)
+{
+	CLEANUP(buffer_deinit) struct buffer scratch;
+	sqlite3_stmt *statement;
+	sqlite3 *db;
+	int r, code = SQLITE_DONE;
+
+	buffer_init(&scratch, BLOB_MAX);
+	r = open_day(store, day, &db, err);
+	if (r == 0)
+		r = prepare(db, "SELECT rows FROM chunks WHERE instance = ?1", &statement, err);
+	if (r != 0)
+		return r;
+	sqlite3_bind_int64(statement, 1, (int64_t)instance);
+	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		r = gather_chunk(store, gathering, statement, &scratch);
+	if (r == -EBADMSG) {
+		error_set(err, r, "a chunk of day %lld is damaged", (long long)day);
+		pthread_mutex_lock(&store->lock);
+		store->counters.corrupt++;
+		pthread_mutex_unlock(&store->lock);
+	}
+	if (r == 0 && code != SQLITE_DONE)
+		r = sqlite_outcome(db, "a day's file", err);
+	sqlite3_finalize(statement);
+	return r;
+}
+
+/* Is a row before (or after) the window still to be found? */
+static bool wants_before(const struct gathering *gathering, const struct gathered *gathered)
+{
+	if (gathered->track->first_ms >= gathering->scan->from_ms)
+		return false;
+	for (size_t i = 0; i < gathered->count; i++)
+		if (gathered->rows[i].time_ms < gathering->scan->from_ms)
+			return false;
+	return true;
+}
+
+static bool wants_after(const struct gathering *gathering, const struct gathered *gathered)
+{
+	if (gathered->track->last_ms <= gathering->scan->to_ms)
+		return false;
+	for (size_t i = 0; i < gathered->count; i++)
+		if (gathered->rows[i].time_ms > gathering->scan->to_ms)
+			return false;
+	return true;
+}
+
+/* Could a day's file hold what one of the tracks still wants? */
+static bool is_wanted(const struct gathering *gathering, int64_t day,
+	bool (*wants)(const struct gathering *, const struct gathered *))
+{
+	for (size_t i = 0; i < gathering->count; i++) {
+		const struct track *track = gathering->all[i].track;
+
+		if (floor_divide(track->first_ms, DAY_MS) <= day &&
+			floor_divide(track->last_ms, DAY_MS) >= day &&
+			wants(gathering, &gathering->all[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_inside(const struct gathering *gathering, const struct gathered *gathered)
+{
+	return true;
+}
+
+static int gather_days(struct sqlite_store *store, struct gathering *gathering, const int64_t *days,
+	size_t count, struct error *err)
+{
+	int64_t from = floor_divide(gathering->scan->from_ms, DAY_MS);
+	int64_t to = floor_divide(gathering->scan->to_ms, DAY_MS);
+	uint64_t instance = gathering->all[0].track->instance->id;
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (days[i] >= from && days[i] <= to && is_wanted(gathering, days[i], is_inside))
+			r = gather_day(store, gathering, days[i], instance, err);
+	for (size_t i = count; i > 0 && r == 0; i--)
+		if (days[i - 1] < from && is_wanted(gathering, days[i - 1], wants_before))
+			r = gather_day(store, gathering, days[i - 1], instance, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (days[i] > to && is_wanted(gathering, days[i], wants_after))
+			r = gather_day(store, gathering, days[i], instance, err);
+	return r;
+}
+
+int days_gather(struct sqlite_store *store, struct gathering *gathering, struct error *err)
+{
+	int64_t *days = NULL;
+	size_t count = 0;
+	int r = 0;
+
+	if (gathering->count == 0)
+		return 0;
+	pthread_mutex_lock(&store->days_lock);
+	r = list_days(store, &days, &count);
+	if (r == 0)
+		r = gather_days(store, gathering, days, count, err);
+	pthread_mutex_unlock(&store->days_lock);
+	free(days);
+	return r;
+}
+
+static void delete_day(struct sqlite_store *store, int64_t day)
+{
+	static const char *const endings[] = { "", "-wal", "-shm" };
+	char path[PATH_MAX_BYTES + 64], file[PATH_MAX_BYTES + 80];
+
+	for (size_t i = 0; i < store->day_count; i++) {
+		if (store->days[i]->day != day)
+			continue;
+		close_day(store->days[i]);
+		memmove(&store->days[i], &store->days[i + 1],
+			(--store->day_count - i) * sizeof(store->days[0]));
+		break;
+	}
+	path_of(store, day, path);
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		snprintf(file, sizeof(file), "%s%s", path, endings[i]);
+		(void)unlink(file);
+	}
+}
+
+int days_delete_before(struct sqlite_store *store, int64_t before_ms, struct error *err)
+{
+	int64_t *days = NULL;
+	size_t count = 0, deleted = 0;
+	int r;
+
+	pthread_mutex_lock(&store->days_lock);
+	r = list_days(store, &days, &count);
+	for (; r == 0 && deleted < count && (days[deleted] + 1) * DAY_MS <= before_ms; deleted++)
+		delete_day(store, days[deleted]);
+	pthread_mutex_unlock(&store->days_lock);
+	free(days);
+	pthread_mutex_lock(&store->lock);
+	if (r == 0)
+		tracks_drop_before(&store->tracks, before_ms);
+	store->counters.days_deleted += deleted;
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* What the files of this backend share.
+ *
+ *     data_dir/lock             held by the one server that may write here
+ *     data_dir/kanyun.db        catalogue.c: instances, tracks, watermarks, journal
+ *     data_dir/day-YYYYMMDD.db  days.c: chunks of the readings of one UTC day
+ *
+ * Invariants, which docs/storage.md explains:
+ * 1. A commit is one transaction of kanyun.db with synchronous=FULL: journal row, new catalogue
+ *    rows and watermarks become durable together.
+ * 2. Every reading is in the journal or in a chunk; for a moment in both, which is harmless, for
+ *    equal keys merge.
+ * 3. A chunk is written and synced before the journal rows it came from are deleted.
+ * 4. Ids of instances and tracks never change and are never used again. */
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <zstd.h>
+
+#include "base/buffer.h"
+#include "base/cursor.h"
+#include "base/error.h"
+#include "store/tracks.h"
+
+enum {
+	BLOB_MAX = 256 * 1024 * 1024,
+	PATH_MAX_BYTES = 1024,
+	DAYS_OPEN_MAX = 8,
+	STATEMENTS_MAX = 16,
+};
+
+static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
+
+struct sqlite_counters {
+	uint64_t journal_rows, journal_bytes, chunks_written, chunk_bytes, corrupt, days_deleted;
+};
+
+struct sqlite_store {
+	struct store store;
+	char data_dir[PATH_MAX_BYTES];
+	int64_t seal_after_ms;
+	int lock_fd;
+
+	pthread_mutex_t write_lock; /* db and its statements; taken before `lock` */
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENTS_MAX];
+	struct buffer scratch, packed;
+	ZSTD_CCtx *compressor;
+
+	pthread_mutex_t lock; /* tracks, counters and watermarks */
+	struct tracks tracks;
+	struct watermark_entry *watermarks;
+	size_t watermark_count, watermark_room;
+	uint64_t journal; /* the number of the newest commit */
+	struct sqlite_counters counters;
+
+	pthread_mutex_t days_lock; /* day files; taken alone, or after write_lock */
+	struct sqlite_day *days[DAYS_OPEN_MAX];
+	size_t day_count;
+};
+
+struct watermark_entry {
+	char *worker, *spool;
+	uint64_t sequence;
+};
+
+/* What SQLite's result means to callers of the store. */
+int sqlite_outcome(sqlite3 *db, const char *what, struct error *err);
+MUST_CHECK int sqlite_execute(sqlite3 *db, const char *sql, struct error *err);
+/* Opens a file with the settings that all of them have. */
+MUST_CHECK int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err);
+
+/* codec.c: rows as they stand in journal and chunks, and the info of an instance. */
+void rows_write(struct buffer *to, unsigned int columns, const struct row *rows,
+	const int64_t *values, size_t count);
+typedef int (*row_fn)(void *context, int64_t time_ms, uint16_t present, const int64_t *values);
+MUST_CHECK int rows_read(struct cursor *from, unsigned int columns, row_fn each, void *context);
+void info_write(struct buffer *to, const struct instance_info *info);
+MUST_CHECK int info_read(struct cursor *from, struct arena *arena, struct instance_info *ret_info);
+MUST_CHECK int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *to);
+MUST_CHECK int blob_unpack(const void *bytes, size_t size, struct buffer *to);
+
+/* catalogue.c */
+MUST_CHECK int catalogue_open(struct sqlite_store *store, struct error *err);
+void catalogue_close(struct sqlite_store *store);
+MUST_CHECK int catalogue_load(struct sqlite_store *store, struct error *err);
+MUST_CHECK int catalogue_append(struct sqlite_store *store, const struct store_commit *commit,
+	uint64_t journal, struct error *err);
+/* The newest journal row that was committed before; 0 if there is none. */
+MUST_CHECK int catalogue_rested(
+	struct sqlite_store *store, int64_t before_ms, uint64_t *ret_journal, struct error *err);
+MUST_CHECK int catalogue_forget(struct sqlite_store *store, uint64_t journal, struct error *err);
+struct watermark_entry *catalogue_watermark(
+	struct sqlite_store *store, const char *worker, const char *spool);
+
+/* days.c */
+MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err);
+MUST_CHECK int days_load_extents(struct sqlite_store *store, struct error *err);
+MUST_CHECK int days_gather(
+	struct sqlite_store *store, struct gathering *gathering, struct error *err);
+MUST_CHECK int days_delete_before(struct sqlite_store *store, int64_t before_ms, struct error *err);
+void days_close(struct sqlite_store *store);
