@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* Plays a script instead of reading VMs, for tests and demonstrations.
+ *
+ *     {"instances": [{"uuid": "...", "name": "instance-00000001",
+ *                     "info": {"project_id": "p1", "display_name": "web"}, "vcpus": 2,
+ *                     "readings": {"cpu": {"total": [1000000]},
+ *                                  "nic": {"vnet0": [100, 200, null]}}}]}
+ *
+ * A reading's numbers are what a second adds: the value at a tick is the number times the seconds
+ * since 2020-01-01, so it is the same for every run. Gauges (mem, state) are given as they are.
+ * null is absent. */
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/collector.h"
+
+#define FAKE_START_MS INT64_C(1577836800000)
+
+struct fake {
+	struct collector collector;
+	struct collector_context context;
+	json_t *script;
+};
+
+static void read_tuple(struct tuple *tuple, json_t *values, int64_t tick_ms)
+{
+	int64_t seconds = (tick_ms - FAKE_START_MS) / 1000;
+	const struct metric *metric;
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(values, i, value)
+	{
+		metric = metric_of_column(tuple->group, (unsigned int)i);
+		if (!metric || !json_is_integer(value))
+			continue;
+		tuple_set(tuple, (unsigned int)i,
+			metric->kind == METRIC_COUNTER ? json_integer_value(value) * seconds
+						       : json_integer_value(value));
+	}
+}
+
+static bool add_group(struct batch *batch, struct reading *reading, const char *name,
+	json_t *parameters, int64_t tick_ms)
+{
+	enum metric_group group = metric_group_by_name(name, strlen(name));
+	const char *parameter;
+	struct tuple *tuple;
+	json_t *values;
+
+	if (group == _METRIC_GROUP_COUNT)
+		return true;
+	json_object_foreach(parameters, parameter, values)
+	{
+		tuple = batch_add_tuple(batch, reading);
+		if (!tuple)
+			return false;
+		tuple->group = group;
+		tuple->parameter = batch_text(batch, parameter);
+		if (!tuple->parameter)
+			return false;
+		read_tuple(tuple, values, tick_ms);
+	}
+	return true;
+}
+
+static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
+	const struct uuid *uuid, int64_t tick_ms)
+{
+	struct instance_info *info = batch_add_info(batch);
+	json_t *texts = json_object_get(instance, "info"), *number;
+
+	if (!info)
+		return false;
+	info->uuid = *uuid;
+	info->since_ms = tick_ms;
+	for (size_t i = 0; i < instance_field_count; i++) {
+		const char *text =
+			json_string_value(json_object_get(texts, instance_fields[i].name));
+
+		if (text)
+			*instance_field_at(info, i) = text;
+	}
+	info->name = json_string_value(json_object_get(instance, "name"));
+	info->name = info->name ? info->name : "";
+	info->host = fake->context.host;
+	number = json_object_get(instance, "vcpus");
+	info->vcpus = json_is_integer(number) ? json_integer_value(number) : -1;
+	return true;
+}
+
+static bool add_instance(
+	struct fake *fake, struct batch *batch, json_t *instance, int64_t tick_ms)
+{
+	const char *text = json_string_value(json_object_get(instance, "uuid")), *name;
+	struct reading *reading;
+	struct uuid uuid;
+	json_t *parameters;
+
+	if (!text || uuid_parse(text, &uuid) < 0)
+		return true;
+	reading = batch_add_reading(batch);
+	if (!reading || !add_info(fake, batch, instance, &uuid, tick_ms))
+		return false;
+	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = uuid };
+	reading->time_ms = tick_ms;
+	reading->epoch = "fake";
+	reading->start_ms = FAKE_START_MS;
+	json_object_foreach(json_object_get(instance, "readings"), name, parameters)
+	{
+		if (!add_group(batch, reading, name, parameters, tick_ms))
+			return false;
+	}
+	return true;
+}
+
+static void fake_collect(struct collector *collector, int64_t tick_ms)
+{
+	struct fake *fake = (struct fake *)collector;
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	json_t *instance;
+	size_t i;
+
+	if (batch_new(&batch) < 0)
+		return;
+	batch->host = fake->context.host;
+	json_array_foreach(json_object_get(fake->script, "instances"), i, instance)
+	{
+		if (!add_instance(fake, batch, instance, tick_ms))
+			return;
+	}
+	fake->context.deliver(fake->context.worker, &batch);
+}
+
+static int fake_start(const struct collector_context *context, struct collector **ret_collector,
+	struct error *err)
+{
+	const char *path = config_text(context->config, "worker", "fake_script");
+	struct fake *fake = calloc(1, sizeof(*fake));
+	json_error_t problem;
+
+	if (!fake)
+		return -ENOMEM;
+	fake->collector.ops = &fake_collector;
+	fake->context = *context;
+	fake->script = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
+	if (!fake->script) {
+		free(fake);
+		return error_set(
+			err, -EINVAL, "'%s' line %d: %s", path, problem.line, problem.text);
+	}
+	*ret_collector = &fake->collector;
+	return 0;
+}
+
+static void fake_stop(struct collector *collector)
+{
+	struct fake *fake = (struct fake *)collector;
+
+	json_decref(fake->script);
+	free(fake);
+}
+
+const struct collector_ops fake_collector = {
+	.name = "fake",
+	.start = fake_start,
+	.collect = fake_collect,
+	.stop = fake_stop,
+};

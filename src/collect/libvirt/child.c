@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "collect/libvirt/child.h"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+#include "collect/libvirt/stats.h"
+#include "model/batch.h"
+
+static void ignore_error(void *context, virErrorPtr problem)
+{
+}
+
+static void write_reading(struct buffer *to, const struct reading *reading)
+{
+	buffer_write(to, reading->instance.uuid.bytes, sizeof(reading->instance.uuid.bytes));
+	buffer_write_varint(to, reading->tuple_count);
+	for (size_t i = 0; i < reading->tuple_count; i++) {
+		const struct tuple *tuple = &reading->tuples[i];
+
+		buffer_write_u8(to, (uint8_t)tuple->group);
+		buffer_write_string(to, tuple->parameter);
+		buffer_write_string(to, tuple->life);
+		buffer_write_varint(to, tuple->present);
+		for (unsigned int column = 0; column < METRIC_COLUMNS_MAX; column++)
+			if (tuple_has(tuple, column))
+				buffer_write_signed(to, tuple->values[column]);
+	}
+}
+
+static bool write_all(const void *bytes, size_t size)
+{
+	const char *next = bytes;
+	ssize_t n;
+
+	for (; size; next += n, size -= (size_t)n) {
+		n = write(STDOUT_FILENO, next, size);
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+static bool answer(const struct batch *batch)
+{
+	CLEANUP(buffer_deinit) struct buffer body;
+	CLEANUP(buffer_deinit) struct buffer head;
+
+	buffer_init(&body, MONITOR_ANSWER_MAX);
+	buffer_init(&head, 16);
+	buffer_write_varint(&body, batch->reading_count);
+	for (size_t i = 0; i < batch->reading_count; i++)
+		write_reading(&body, &batch->readings[i]);
+	buffer_write_u32(&head, (uint32_t)body.size);
+	return buffer_check(&body) == 0 && buffer_check(&head) == 0 &&
+	       write_all(head.bytes, head.size) && write_all(body.bytes, body.size);
+}
+
+static bool serve(virConnectPtr connection, unsigned int groups)
+{
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	virDomainStatsRecordPtr *records = NULL;
+	int count;
+
+	if (batch_new(&batch) < 0)
+		return false;
+	count = virConnectGetAllDomainStats(connection, groups, &records,
+		VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
+			VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	for (int i = 0; i < count; i++) {
+		struct reading *reading = batch_add_reading(batch);
+
+		if (!reading || virDomainGetUUID(records[i]->dom, reading->instance.uuid.bytes) < 0)
+			break;
+		if (!stats_read(batch, reading, records[i]->params, records[i]->nparams))
+			break;
+	}
+	virDomainStatsRecordListFree(records);
+	return count >= 0 && answer(batch);
+}
+
+int monitor_child_main(const char *uri)
+{
+	virConnectPtr connection;
+	char line[32];
+	int64_t groups;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_DFL);
+	virSetErrorFunc(NULL, ignore_error);
+	connection = virConnectOpenReadOnly(uri);
+	if (!connection)
+		return EXIT_FAILURE;
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (text_to_i64(line, &groups) < 0 || !serve(connection, (unsigned int)groups))
+			break;
+	}
+	virConnectClose(connection);
+	return EXIT_SUCCESS;
+}
