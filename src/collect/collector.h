@@ -41,8 +41,8 @@ struct collector_ops {
 	int (*start)(const struct collector_context *context, struct collector **ret_collector,
 		struct error *err);
 
-	/* The worker's loop, at each tick: read now, for this tick. Returns at once; a tick that
-	 * comes while one is being read replaces a waiting one. */
+	/* The worker's loop, at each tick: read now, for this tick (0: of no tick). Returns at
+	 * once; a tick that comes while one is being read replaces a waiting one. */
 	void (*collect)(struct collector *collector, int64_t tick_ms);
 
 	/* Ends threads and children, within a second whatever libvirt does. */

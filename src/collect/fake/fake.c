@@ -94,8 +94,7 @@ static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
 	return true;
 }
 
-static bool add_instance(
-	struct fake *fake, struct batch *batch, json_t *instance, int64_t tick_ms)
+static bool add_instance(struct fake *fake, struct batch *batch, json_t *instance, int64_t tick_ms)
 {
 	const char *text = json_string_value(json_object_get(instance, "uuid")), *name;
 	struct reading *reading;
@@ -128,6 +127,8 @@ static void fake_collect(struct collector *collector, int64_t tick_ms)
 
 	if (batch_new(&batch) < 0)
 		return;
+	if (!tick_ms)
+		tick_ms = clock_wall_ms(fake->context.clock);
 	batch->host = fake->context.host;
 	json_array_foreach(json_object_get(fake->script, "instances"), i, instance)
 	{

@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 
-#define NOVA "/domain/metadata/*[local-name()='instance' and contains(namespace-uri(), 'nova')]"
+#define NOVA     "/domain/metadata/*[local-name()='instance' and contains(namespace-uri(), 'nova')]"
 #define IN(name) "/*[local-name()='" name "']"
 
 struct reader {
@@ -37,8 +37,7 @@ static const char *text_at(struct reader *reader, xmlNodePtr node, const char *e
 		size_t size = strlen((const char *)found->stringval);
 
 		if (size <= INSTANCE_TEXT_MAX)
-			text = arena_copy_text(
-				reader->arena, (const char *)found->stringval, size);
+			text = arena_copy_text(reader->arena, (const char *)found->stringval, size);
 	}
 	xmlXPathFreeObject(found);
 	if (!text)

@@ -16,8 +16,7 @@
 
 struct monitor;
 
-MUST_CHECK int monitor_new(
-	const char *uri, const char *directory, struct monitor **ret_monitor);
+MUST_CHECK int monitor_new(const char *uri, const char *directory, struct monitor **ret_monitor);
 
 /* Kills the children; their hung calls stay counted. */
 struct monitor *monitor_free(struct monitor *monitor);

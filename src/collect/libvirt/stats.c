@@ -102,8 +102,8 @@ static bool add_devices(struct batch *batch, struct reading *reading, const stru
 	return true;
 }
 
-bool stats_read(struct batch *batch, struct reading *reading, virTypedParameterPtr parameters,
-	int count)
+bool stats_read(
+	struct batch *batch, struct reading *reading, virTypedParameterPtr parameters, int count)
 {
 	const struct given given = { parameters, count };
 

@@ -12,5 +12,5 @@
 
 /* Appends the tuples of every group that the parameters hold. A disk's life is its path as yet.
  * False if there is no memory. */
-bool stats_read(struct batch *batch, struct reading *reading, virTypedParameterPtr parameters,
-	int count);
+bool stats_read(
+	struct batch *batch, struct reading *reading, virTypedParameterPtr parameters, int count);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* A read-only connection to libvirt with its events, which come on a thread of their own. */
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "model/instance.h"
+
+struct connection_events {
+	/* On the event thread: something happened to a domain; is_urgent: it starts or ends, read
+	 * it now. */
+	void (*changed)(void *context, const struct uuid *uuid, bool is_urgent);
+	void (*lost)(void *context);
+	void *context;
+};
+
+/* Once in a process, before the first connection; starts the event thread. 0 or negative. */
+MUST_CHECK int connection_prepare(void);
+
+/* NULL: libvirt's reason is in text. */
+virConnectPtr connection_open(
+	const char *uri, const struct connection_events *events, char *text, size_t size);
+void connection_close(virConnectPtr connection);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "worker/sender.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "wire/message.h"
+
+enum {
+	IN_FLIGHT_MAX = 8,
+	HIGH_WATER_MARK = 16,
+	LINGER_MS = 500,
+	ACK_TIMEOUT_MS = 5000,
+	ACK_TIMEOUT_MAX_MS = 60000,
+	SERVERS_MAX = 16,
+	SERVER_TEXT_MAX = 256,
+	NO_HEARTBEAT = -1,
+};
+
+struct sender {
+	struct sender_options options;
+	char servers[SERVERS_MAX][SERVER_TEXT_MAX];
+	size_t server_count, server;
+	zsock_t *push, *sub;
+	uint64_t next; /* the number that is sent next */
+	uint64_t acknowledged;
+	int heartbeat; /* a status that waits, or NO_HEARTBEAT */
+	int64_t progress_ms;
+	int64_t timeout_ms, backoff_ms;
+	bool is_silent; /* said so already */
+};
+
+/* "a, b,c" */
+static void split_servers(struct sender *sender, const char *hosts)
+{
+	size_t length;
+
+	while (*hosts && sender->server_count < SERVERS_MAX) {
+		hosts += strspn(hosts, " \t,");
+		length = strcspn(hosts, " \t,");
+		if (length && length < SERVER_TEXT_MAX) {
+			memcpy(sender->servers[sender->server_count], hosts, length);
+			sender->servers[sender->server_count++][length] = '\0';
+		}
+		hosts += length;
+	}
+}
+
+static int on_acknowledgement(zloop_t *loop, zsock_t *sub, void *argument)
+{
+	struct sender *sender = argument;
+	zmsg_t *message = zmsg_recv(sub);
+	zframe_t *frame = message ? zmsg_last(message) : NULL;
+	struct frame ack = { frame ? zframe_data(frame) : NULL, frame ? zframe_size(frame) : 0 };
+	uint64_t sequence = 0;
+
+	if (frame && zmsg_size(message) == 2 && message_decode_ack(&ack, &sequence) == 0 &&
+		sequence < sender->next && sequence > sender->acknowledged) {
+		spool_acknowledge(sender->options.spool, sequence);
+		sender->acknowledged = sequence;
+		sender->progress_ms = clock_monotonic_ms(sender->options.clock);
+		sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
+		if (sender->is_silent)
+			log_info("%s acknowledges", sender->servers[sender->server]);
+		sender->is_silent = false;
+	}
+	zmsg_destroy(&message);
+	if (loop)
+		sender_pump(sender);
+	return 0;
+}
+
+static void close_sockets(struct sender *sender)
+{
+	if (sender->sub)
+		zloop_reader_end(sender->options.loop, sender->sub);
+	zsock_destroy(&sender->sub);
+	zsock_destroy(&sender->push);
+}
+
+static void subscribe(struct sender *sender)
+{
+	CLEANUP(buffer_deinit) struct buffer topic;
+
+	buffer_init(&topic, 4096);
+	message_encode_ack_topic(&topic, sender->options.worker, spool_id(sender->options.spool));
+	if (buffer_check(&topic) == 0)
+		zmq_setsockopt(zsock_resolve(sender->sub), ZMQ_SUBSCRIBE, topic.bytes, topic.size);
+}
+
+static int open_sockets(struct sender *sender, struct error *err)
+{
+	const struct config *config = sender->options.config;
+	const char *host = sender->servers[sender->server];
+	int64_t port = config_integer(config, "worker", "dataserver_port");
+	int64_t pub_port = config_integer(config, "worker", "dataserver_pub_port");
+
+	sender->push = zsock_new(ZMQ_PUSH);
+	sender->sub = zsock_new(ZMQ_SUB);
+	if (!sender->push || !sender->sub)
+		return -ENOMEM;
+	zsock_set_immediate(sender->push, 1);
+	zsock_set_sndhwm(sender->push, HIGH_WATER_MARK);
+	zsock_set_linger(sender->push, LINGER_MS);
+	zsock_set_rcvhwm(sender->sub, HIGH_WATER_MARK);
+	zsock_set_linger(sender->sub, 0);
+	zsock_set_maxmsgsize(sender->sub, 4096);
+	subscribe(sender);
+	if (zsock_connect(sender->sub, "tcp://%s:%" PRId64, host, pub_port ? pub_port : port + 1) <
+			0 ||
+		zsock_connect(sender->push, "tcp://%s:%" PRId64, host, port) < 0)
+		return error_set(err, -EINVAL, "cannot connect to '%s' port %" PRId64, host, port);
+	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
+	sender->next = spool_oldest(sender->options.spool);
+	return zloop_reader(sender->options.loop, sender->sub, on_acknowledgement, sender) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int sender_new(const struct sender_options *options, struct sender **ret_sender, struct error *err)
+{
+	CLEANUP(sender_free) struct sender *sender = calloc(1, sizeof(*sender));
+	int r;
+
+	if (!sender)
+		return -ENOMEM;
+	sender->options = *options;
+	sender->heartbeat = NO_HEARTBEAT;
+	sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
+	split_servers(sender, config_text(options->config, "worker", "dataserver_host"));
+	if (!sender->server_count)
+		return error_set(err, -EINVAL, "[worker] dataserver_host names no server");
+	r = open_sockets(sender, err);
+	if (r < 0)
+		return r;
+	*ret_sender = sender;
+	sender = NULL;
+	return 0;
+}
+
+struct sender *sender_free(struct sender *sender)
+{
+	if (sender)
+		close_sockets(sender);
+	free(sender);
+	return NULL;
+}
+
+void sender_heartbeat(struct sender *sender, int status)
+{
+	sender->heartbeat = status;
+}
+
+static bool send_frames(struct sender *sender, zmsg_t **frames)
+{
+	if (zsock_events(sender->push) & ZMQ_POLLOUT && zmsg_send(frames, sender->push) == 0)
+		return true;
+	zmsg_destroy(frames);
+	return false;
+}
+
+static bool send_heartbeat(struct sender *sender)
+{
+	CLEANUP(buffer_deinit) struct buffer json;
+	zmsg_t *frames = zmsg_new();
+
+	buffer_init(&json, WIRE_MESSAGE_MAX);
+	message_encode_heartbeat(&json, sender->options.worker,
+		clock_wall_ms(sender->options.clock), sender->heartbeat);
+	zmsg_addstr(frames, "0");
+	zmsg_addmem(frames, json.bytes, json.size);
+	if (!send_frames(sender, &frames))
+		return false;
+	sender->heartbeat = NO_HEARTBEAT;
+	return true;
+}
+
+static bool send_message(struct sender *sender, const struct spool_message *message)
+{
+	CLEANUP(buffer_deinit) struct buffer json;
+	const struct envelope envelope = { sender->options.worker, spool_id(sender->options.spool),
+		message->sequence, spool_oldest(sender->options.spool) };
+	zmsg_t *frames = zmsg_new();
+
+	buffer_init(&json, 8192);
+	message_encode_envelope(&json, &envelope);
+	zmsg_addmem(frames, &message->type, 1);
+	zmsg_addmem(frames, message->bytes, message->size);
+	zmsg_addmem(frames, json.bytes, json.size);
+	return send_frames(sender, &frames);
+}
+
+/* Another server, or the same one by another connection; later the next time. */
+static void replace_sockets(struct sender *sender)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (!sender->is_silent)
+		log_warning("%s does not acknowledge; %zu messages wait",
+			sender->servers[sender->server], spool_count(sender->options.spool));
+	sender->is_silent = true;
+	close_sockets(sender);
+	sender->server = (sender->server + 1) % sender->server_count;
+	if (sender->server == 0)
+		sender->backoff_ms = MIN_OF(sender->backoff_ms * 2, ACK_TIMEOUT_MAX_MS);
+	sender->timeout_ms = sender->backoff_ms - (int64_t)randof(sender->backoff_ms / 4);
+	r = open_sockets(sender, &err);
+	if (r < 0)
+		log_error("%s", error_text(&err, r));
+	if (sender->heartbeat == NO_HEARTBEAT)
+		sender->heartbeat = 1;
+}
+
+bool sender_pump(struct sender *sender)
+{
+	int64_t now_ms = clock_monotonic_ms(sender->options.clock);
+	struct spool_message message;
+
+	if (spool_count(sender->options.spool) == 0)
+		sender->progress_ms = now_ms;
+	else if (!sender->push || now_ms - sender->progress_ms >= sender->timeout_ms)
+		replace_sockets(sender);
+	if (!sender->push)
+		return false;
+	if (sender->heartbeat != NO_HEARTBEAT && !send_heartbeat(sender))
+		return true;
+	while (sender->next < spool_oldest(sender->options.spool) + IN_FLIGHT_MAX &&
+		spool_find(sender->options.spool, sender->next, &message)) {
+		if (!send_message(sender, &message))
+			return true;
+		sender->next = message.sequence + 1;
+	}
+	return false;
+}
+
+void sender_flush(struct sender *sender, int64_t timeout_ms)
+{
+	int64_t end_ms = clock_monotonic_ms(sender->options.clock) + timeout_ms;
+	zpoller_t *poller = sender->sub ? zpoller_new(sender->sub, NULL) : NULL;
+
+	if (!poller)
+		return;
+	zpoller_set_nonstop(poller, true);
+	sender->timeout_ms = sender->backoff_ms = 2 * ACK_TIMEOUT_MAX_MS; /* no other socket now */
+	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
+	while ((sender_pump(sender) || spool_count(sender->options.spool)) &&
+		clock_monotonic_ms(sender->options.clock) < end_ms)
+		if (zpoller_wait(poller, 50))
+			on_acknowledgement(NULL, sender->sub, sender);
+	zpoller_destroy(&poller);
+}
