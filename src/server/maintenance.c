@@ -69,9 +69,10 @@ static bool work(struct maintenance *maintenance)
 static void *run(void *argument)
 {
 	struct maintenance *maintenance = argument;
+	int64_t rest_ms = MIN_OF((int64_t)PAUSE_MS, maintenance->sweep_every_ms);
 	bool more = false;
 
-	while (!pause_ms(maintenance, more ? 0 : PAUSE_MS))
+	while (!pause_ms(maintenance, more ? 0 : rest_ms))
 		more = work(maintenance);
 	return NULL;
 }
