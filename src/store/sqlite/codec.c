@@ -125,6 +125,17 @@ int info_read(struct cursor *from, struct arena *arena, struct instance_info *re
 	return from->is_broken ? -EBADMSG : r;
 }
 
+ZSTD_CCtx *blob_compressor_new(void)
+{
+	ZSTD_CCtx *compressor = ZSTD_createCCtx();
+
+	if (compressor) {
+		ZSTD_CCtx_setParameter(compressor, ZSTD_c_checksumFlag, 1);
+		ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, 1);
+	}
+	return compressor;
+}
+
 int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *to)
 {
 	size_t bound = ZSTD_compressBound(from->size), size;

@@ -289,6 +289,9 @@ static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t day, s
 
 	if (r != 0)
 		return r;
+	sealing.compressor = blob_compressor_new();
+	if (!sealing.compressor)
+		return -ENOMEM;
 	buffer_init(&sealing.part, BLOB_MAX);
 	buffer_init(&sealing.rows, BLOB_MAX);
 	buffer_init(&sealing.packed, BLOB_MAX);

@@ -82,6 +82,8 @@ typedef int (*row_fn)(void *context, int64_t time_ms, uint16_t present, const in
 MUST_CHECK int rows_read(struct cursor *from, unsigned int columns, row_fn each, void *context);
 void info_write(struct buffer *to, const struct instance_info *info);
 MUST_CHECK int info_read(struct cursor *from, struct arena *arena, struct instance_info *ret_info);
+/* NULL if there is no memory. */
+ZSTD_CCtx *blob_compressor_new(void);
 MUST_CHECK int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *to);
 MUST_CHECK int blob_unpack(const void *bytes, size_t size, struct buffer *to);
 

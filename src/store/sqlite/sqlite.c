@@ -256,15 +256,13 @@ static int open_all(struct sqlite_store *store, struct error *err)
 {
 	int r = make_directory(store->data_dir, err);
 
-	store->compressor = ZSTD_createCCtx();
+	store->compressor = blob_compressor_new();
 	if (r == 0)
 		r = store->compressor ? tracks_init(&store->tracks) : -ENOMEM;
 	if (r == 0)
 		r = lock_directory(store, err);
 	if (r < 0)
 		return r;
-	ZSTD_CCtx_setParameter(store->compressor, ZSTD_c_checksumFlag, 1);
-	ZSTD_CCtx_setParameter(store->compressor, ZSTD_c_compressionLevel, 1);
 	r = catalogue_open(store, err);
 	if (r == 0)
 		r = catalogue_load(store, err);

@@ -1,0 +1,697 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* What every backend must do. Each test runs against each backend; one that only makes sense where
+ * something outlives the process runs against those that do.
+ *
+ * A scan is compared as text, "group/column parameter epoch segment: time=value ...", times
+ * relative to BASE_MS, because a difference is then readable. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "model/usage.h"
+#include "store/store.h"
+
+enum { SAMPLES = 600, TEXT_SIZE_MAX = 1024 * 1024 };
+
+static const int64_t BASE_MS = INT64_C(1700006400000); /* a midnight */
+static const int64_t HOUR_MS = INT64_C(3600000);
+static const int64_t TEST_DAY_MS = INT64_C(86400000);
+static const char UUID[] = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968";
+
+struct fixture {
+	struct store *store;
+	bool is_durable;
+	char directory[64];
+	struct buffer text;
+};
+
+/* One reading of one tuple. */
+struct item {
+	const char *uuid, *name; /* either */
+	int64_t time_ms;         /* relative to BASE_MS */
+	const char *epoch;
+	uint32_t segment;
+	enum metric_group group;
+	const char *parameter;
+	int64_t values[2];
+	uint16_t present;
+};
+
+static void open_store(struct fixture *fixture)
+{
+	const struct sqlite_store_options options = { fixture->directory, 1000 };
+	struct error err = { 0 };
+
+	if (fixture->is_durable)
+		assert_int_equal(sqlite_store_new(&options, &fixture->store, &err), 0);
+	else
+		assert_int_equal(memory_store_new(&fixture->store), 0);
+}
+
+static struct fixture *fixture_new(bool is_durable)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_non_null(fixture);
+	fixture->is_durable = is_durable;
+	buffer_init(&fixture->text, TEXT_SIZE_MAX);
+	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/kanyun-store-XXXXXX");
+	assert_non_null(mkdtemp(fixture->directory));
+	open_store(fixture);
+	return fixture;
+}
+
+static int remove_path(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+	return remove(path);
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+	fixture->store = store_free(fixture->store);
+	nftw(fixture->directory, remove_path, 8, FTW_DEPTH | FTW_PHYS);
+	buffer_deinit(&fixture->text);
+	free(fixture);
+}
+
+static int set_up_memory(void **state)
+{
+	*state = fixture_new(false);
+	return 0;
+}
+
+static int set_up_sqlite(void **state)
+{
+	*state = fixture_new(true);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	fixture_free(*state);
+	return 0;
+}
+
+static void restart(struct fixture *fixture)
+{
+	fixture->store = store_free(fixture->store);
+	open_store(fixture);
+}
+
+static void add_item(struct batch *batch, const struct item *item)
+{
+	struct reading *reading = batch_add_reading(batch);
+	struct tuple *tuple;
+
+	assert_non_null(reading);
+	if (item->uuid) {
+		reading->instance.has_uuid = true;
+		assert_int_equal(uuid_parse(item->uuid, &reading->instance.uuid), 0);
+	} else {
+		reading->instance.name = batch_text(batch, item->name);
+	}
+	reading->time_ms = BASE_MS + item->time_ms;
+	reading->epoch = batch_text(batch, item->epoch);
+	reading->segment = item->segment;
+	tuple = batch_add_tuple(batch, reading);
+	assert_non_null(tuple);
+	tuple->group = item->group;
+	tuple->parameter = batch_text(batch, item->parameter);
+	tuple->present = item->present;
+	memcpy(tuple->values, item->values, sizeof(item->values));
+}
+
+static struct store_tally append(struct fixture *fixture, const struct item *items, size_t count)
+{
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct store_commit commit = { .batch_count = 1, .now_ms = BASE_MS };
+	struct store_tally tally = { 0 };
+	struct error err = { 0 };
+
+	assert_int_equal(batch_new(&batch), 0);
+	for (size_t i = 0; i < count; i++)
+		add_item(batch, &items[i]);
+	commit.batches = (const struct batch *const[]){ batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+	return tally;
+}
+
+static struct item cpu_at(int64_t time_ms, int64_t value)
+{
+	return (struct item){ .uuid = UUID,
+		.time_ms = time_ms,
+		.epoch = "e",
+		.group = METRIC_GROUP_CPU,
+		.parameter = "total",
+		.values = { value },
+		.present = 1 };
+}
+
+static struct store_tally append_cpu(struct fixture *fixture, int64_t time_ms, int64_t value)
+{
+	const struct item item = cpu_at(time_ms, value);
+
+	return append(fixture, &item, 1);
+}
+
+static int print_series(void *context, const struct store_series *series)
+{
+	struct buffer *text = context;
+
+	buffer_print(text, "%s %s %s %" PRIu32 ":", series->metric->name, series->parameter,
+		series->epoch, series->segment);
+	for (size_t i = 0; i < series->count; i++)
+		buffer_print(text, " %" PRId64 "=%" PRId64, series->samples[i].time_ms - BASE_MS,
+			series->samples[i].value);
+	buffer_print(text, "\n");
+	return 0;
+}
+
+static struct store_scan scan_of(enum metric_group group, int64_t from_ms, int64_t to_ms)
+{
+	struct store_scan scan = { .group = group,
+		.columns = 0xffff,
+		.from_ms = BASE_MS + from_ms,
+		.to_ms = BASE_MS + to_ms,
+		.maximum = 100000 };
+
+	scan.instance.has_uuid = true;
+	assert_int_equal(uuid_parse(UUID, &scan.instance.uuid), 0);
+	return scan;
+}
+
+/* The scan's text; it lives until the next one. */
+static const char *scan_text(struct fixture *fixture, const struct store_scan *scan)
+{
+	struct error err = { 0 };
+
+	buffer_clear(&fixture->text);
+	assert_int_equal(store_scan(fixture->store, scan, print_series, &fixture->text, &err), 0);
+	buffer_write_u8(&fixture->text, '\0');
+	assert_int_equal(buffer_check(&fixture->text), 0);
+	return (const char *)fixture->text.bytes;
+}
+
+static const char *scan_cpu(struct fixture *fixture, int64_t from_ms, int64_t to_ms)
+{
+	const struct store_scan scan = scan_of(METRIC_GROUP_CPU, from_ms, to_ms);
+
+	return scan_text(fixture, &scan);
+}
+
+static void maintain(struct fixture *fixture, int64_t now_ms, int64_t keep_from_ms)
+{
+	struct error err = { 0 };
+	bool more = true;
+
+	for (unsigned int rounds = 0; more && rounds < 1000; rounds++) {
+		more = false;
+		assert_int_equal(
+			store_maintain(fixture->store, now_ms, keep_from_ms, &more, &err), 0);
+	}
+	assert_false(more);
+}
+
+static void seal(struct fixture *fixture)
+{
+	maintain(fixture, BASE_MS + 400 * TEST_DAY_MS, INT64_MIN);
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+/* Two NICs and the CPU, in two epochs, over three days and a half. */
+static void make_items(struct item items[SAMPLES])
+{
+	for (int64_t i = 0; i < SAMPLES; i++)
+		items[i] = (struct item){ .uuid = UUID,
+			.time_ms = i * 500 * 1000,
+			.epoch = i < SAMPLES / 2 ? "first" : "second",
+			.segment = i % 100 == 99,
+			.group = i % 3 ? METRIC_GROUP_NIC : METRIC_GROUP_CPU,
+			.parameter = i % 3 == 0   ? "total"
+				     : i % 3 == 1 ? "vnet0"
+						  : "vnet1",
+			.values = { i * 1000, i * i },
+			.present = i % 3 ? (i % 7 ? 3 : 1) : 1 };
+}
+
+static void shuffle(struct item items[SAMPLES], uint32_t seed)
+{
+	for (size_t i = SAMPLES - 1; i > 0; i--) {
+		size_t other = next_random(&seed) % (i + 1);
+		struct item swapped = items[i];
+
+		items[i] = items[other];
+		items[other] = swapped;
+	}
+}
+
+static void append_in_pieces(struct fixture *fixture, const struct item items[SAMPLES], size_t size)
+{
+	for (size_t i = 0; i < SAMPLES; i += size)
+		append(fixture, &items[i], MIN_OF(size, SAMPLES - i));
+}
+
+/* All that the fixture holds of the groups above. The caller frees it. */
+static char *dump(struct fixture *fixture)
+{
+	static const enum metric_group groups[] = { METRIC_GROUP_CPU, METRIC_GROUP_NIC };
+	char *all = strdup("");
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		const struct store_scan scan = scan_of(groups[i], 0, 400 * TEST_DAY_MS);
+		char *longer;
+
+		assert_true(asprintf(&longer, "%s%s", all, scan_text(fixture, &scan)) > 0);
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
+static void assert_dump(struct fixture *fixture, const char *expected)
+{
+	char *found = dump(fixture);
+
+	assert_string_equal(found, expected);
+	free(found);
+}
+
+static void appending_twice_stores_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item items[SAMPLES];
+	char *once;
+
+	make_items(items);
+	append_in_pieces(fixture, items, 50);
+	once = dump(fixture);
+	append_in_pieces(fixture, items, 70);
+	assert_dump(fixture, once);
+	assert_int_equal(append_cpu(fixture, 5, 5).stored, 1);
+	assert_int_equal(append_cpu(fixture, 5, 5).stored, 0);
+	assert_int_equal(append_cpu(fixture, 5, 5).duplicate, 1);
+	free(once);
+}
+
+static void any_order_of_arrival_gives_the_same(void **state)
+{
+	struct fixture *fixture = *state, *other;
+	struct item items[SAMPLES];
+	char *in_order;
+
+	make_items(items);
+	append_in_pieces(fixture, items, 100);
+	in_order = dump(fixture);
+	for (uint32_t seed = 1; seed <= 3; seed++) {
+		other = fixture_new(fixture->is_durable);
+		shuffle(items, seed);
+		append_in_pieces(other, items, seed * 23);
+		if (seed == 2)
+			seal(other);
+		assert_dump(other, in_order);
+		fixture_free(other);
+	}
+	free(in_order);
+}
+
+static void of_two_values_the_larger_stays(void **state)
+{
+	struct fixture *fixture = *state;
+
+	append_cpu(fixture, 1000, 7);
+	assert_int_equal(append_cpu(fixture, 1000, 9).conflicting, 1);
+	append_cpu(fixture, 1000, 8);
+	assert_string_equal(scan_cpu(fixture, 0, 2000), "cpu total e 0: 1000=9\n");
+	seal(fixture);
+	append_cpu(fixture, 1000, 3);
+	assert_string_equal(scan_cpu(fixture, 0, 2000), "cpu total e 0: 1000=9\n");
+	append_cpu(fixture, 1000, 12);
+	seal(fixture);
+	assert_string_equal(scan_cpu(fixture, 0, 2000), "cpu total e 0: 1000=12\n");
+}
+
+static void a_scan_gives_one_sample_beyond_each_edge(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int64_t i = 0; i < 10; i++)
+		append_cpu(fixture, i * TEST_DAY_MS + HOUR_MS, i);
+	for (int round = 0; round < 2; round++) {
+		assert_string_equal(scan_cpu(fixture, 3 * TEST_DAY_MS, 5 * TEST_DAY_MS),
+			"cpu total e 0: 176400000=2 262800000=3 349200000=4 435600000=5\n");
+		/* Both edges on samples: still one beyond each. */
+		assert_string_equal(
+			scan_cpu(fixture, 3 * TEST_DAY_MS + HOUR_MS, 3 * TEST_DAY_MS + HOUR_MS),
+			"cpu total e 0: 176400000=2 262800000=3 349200000=4\n");
+		assert_string_equal(scan_cpu(fixture, 20 * TEST_DAY_MS, 21 * TEST_DAY_MS),
+			"cpu total e 0: 781200000=9\n");
+		assert_string_equal(scan_cpu(fixture, -2 * TEST_DAY_MS, -TEST_DAY_MS),
+			"cpu total e 0: 3600000=0\n");
+		seal(fixture);
+	}
+}
+
+static void groups_of_one_reading_complete_each_other(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item incoming = cpu_at(1000, 5), outgoing;
+	const struct store_scan scan = scan_of(METRIC_GROUP_NIC, 0, 2000);
+
+	incoming.group = METRIC_GROUP_NIC;
+	incoming.parameter = "vnet0";
+	outgoing = incoming;
+	outgoing.present = 2;
+	outgoing.values[1] = 6;
+	append(fixture, &incoming, 1);
+	append(fixture, &outgoing, 1);
+	assert_string_equal(scan_text(fixture, &scan),
+		"nic_incoming vnet0 e 0: 1000=5\nnic_outgoing vnet0 e 0: 1000=6\n");
+	seal(fixture);
+	assert_string_equal(scan_text(fixture, &scan),
+		"nic_incoming vnet0 e 0: 1000=5\nnic_outgoing vnet0 e 0: 1000=6\n");
+}
+
+static void columns_and_parameter_choose_what_is_scanned(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_scan scan = scan_of(METRIC_GROUP_NIC, 0, 3000);
+	struct item item = cpu_at(1000, 5);
+
+	item.group = METRIC_GROUP_NIC;
+	item.present = 3;
+	item.values[1] = 6;
+	item.parameter = "vnet0";
+	append(fixture, &item, 1);
+	item.parameter = "vnet1";
+	append(fixture, &item, 1);
+	scan.columns = 2;
+	scan.parameter = "vnet1";
+	assert_string_equal(scan_text(fixture, &scan), "nic_outgoing vnet1 e 0: 1000=6\n");
+}
+
+static void a_scan_over_its_maximum_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_scan scan = scan_of(METRIC_GROUP_CPU, 0, HOUR_MS);
+	struct error err = { 0 };
+
+	for (int64_t i = 0; i < 100; i++)
+		append_cpu(fixture, i * 1000, i);
+	scan.maximum = 50;
+	for (int round = 0; round < 2; round++) {
+		buffer_clear(&fixture->text);
+		assert_int_equal(
+			store_scan(fixture->store, &scan, print_series, &fixture->text, &err),
+			STORE_TOO_MUCH);
+		seal(fixture);
+	}
+}
+
+static int stop_at_once(void *context, const struct store_series *series)
+{
+	++*(int *)context;
+	return 1;
+}
+
+static void a_callback_can_stop_a_scan(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_scan scan = scan_of(METRIC_GROUP_CPU, 0, HOUR_MS);
+	struct item items[] = { cpu_at(0, 1), cpu_at(0, 2) };
+	struct error err = { 0 };
+	int calls = 0;
+
+	items[1].epoch = "another";
+	append(fixture, items, 2);
+	assert_int_equal(
+		store_scan(fixture->store, &scan, stop_at_once, &calls, &err), STORE_STOPPED);
+	assert_int_equal(calls, 1);
+}
+
+static void an_unknown_instance_has_nothing(void **state)
+{
+	assert_string_equal(scan_cpu(*state, 0, HOUR_MS), "");
+}
+
+struct counter_copy {
+	struct sample samples[SAMPLES];
+	size_t count;
+};
+
+static int copy_series(void *context, const struct store_series *series)
+{
+	struct counter_copy *copy = context;
+
+	assert_in_range(series->count, 1, SAMPLES);
+	memcpy(copy->samples, series->samples, series->count * sizeof(*series->samples));
+	copy->count = series->count;
+	return 0;
+}
+
+static void assert_usage_equal(struct counter_copy *all, struct counter_copy *thinned,
+	int64_t from_ms, int64_t to_ms, int64_t step_ms)
+{
+	const struct usage_epoch a = { EPOCH_START_UNKNOWN, 0, all->samples, all->count };
+	const struct usage_epoch b = { EPOCH_START_UNKNOWN, 0, thinned->samples, thinned->count };
+
+	for (int64_t t = from_ms; t < to_ms; t += step_ms)
+		assert_int_equal(
+			usage_between(&a, BASE_MS + t, BASE_MS + MIN_OF(t + step_ms, to_ms)),
+			usage_between(&b, BASE_MS + t, BASE_MS + MIN_OF(t + step_ms, to_ms)));
+}
+
+static void a_step_changes_no_usage_between_its_times(void **state)
+{
+	static const int64_t steps[] = { 60000, 3600000, 86400000, 7777777 };
+	struct fixture *fixture = *state;
+	struct store_scan scan = scan_of(METRIC_GROUP_CPU, HOUR_MS, 3 * TEST_DAY_MS);
+	struct item items[SAMPLES];
+	struct counter_copy all, thinned;
+	struct error err = { 0 };
+	uint32_t seed = 7;
+	int64_t value = 0;
+
+	for (size_t i = 0; i < SAMPLES; i++) {
+		value = next_random(&seed) % 97 == 0 ? 3 : value + next_random(&seed) % 1000;
+		items[i] = cpu_at((int64_t)i * 500 * 1000, value);
+	}
+	append_in_pieces(fixture, items, 100);
+	for (int round = 0; round < 2; round++) {
+		scan.step_ms = 0;
+		assert_int_equal(store_scan(fixture->store, &scan, copy_series, &all, &err), 0);
+		for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+			scan.step_ms = steps[i];
+			assert_int_equal(
+				store_scan(fixture->store, &scan, copy_series, &thinned, &err), 0);
+			assert_usage_equal(&all, &thinned, HOUR_MS, 3 * TEST_DAY_MS, steps[i]);
+		}
+		seal(fixture);
+	}
+}
+
+static void append_watermark(struct fixture *fixture, const char *spool, uint64_t sequence)
+{
+	const struct store_watermark watermark = { "worker", spool, sequence };
+	const struct store_commit commit = {
+		.watermarks = &watermark, .watermark_count = 1, .now_ms = BASE_MS
+	};
+	struct store_tally tally;
+	struct error err = { 0 };
+
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+}
+
+static uint64_t watermark_of(struct fixture *fixture, const char *spool)
+{
+	uint64_t sequence = 99;
+	struct error err = { 0 };
+
+	assert_int_equal(store_watermark(fixture->store, "worker", spool, &sequence, &err), 0);
+	return sequence;
+}
+
+static void watermarks_belong_to_a_spool(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(watermark_of(fixture, "a"), 0);
+	append_watermark(fixture, "a", 5);
+	append_watermark(fixture, "b", 7);
+	append_watermark(fixture, "a", 6);
+	assert_int_equal(watermark_of(fixture, "a"), 6);
+	assert_int_equal(watermark_of(fixture, "b"), 7);
+	assert_int_equal(watermark_of(fixture, "c"), 0);
+}
+
+static int print_instance(void *context, const struct store_instance *instance)
+{
+	char text[UUID_TEXT_SIZE];
+
+	buffer_print(context, "%s %" PRId64 " %" PRId64 " %" PRIx32 "\n",
+		instance_key_text(&instance->key, text), instance->first_ms - BASE_MS,
+		instance->last_ms - BASE_MS, instance->groups);
+	return 0;
+}
+
+static const char *instances_text(struct fixture *fixture, const struct store_filter *filter)
+{
+	struct error err = { 0 };
+
+	buffer_clear(&fixture->text);
+	assert_int_equal(
+		store_instances(fixture->store, filter, print_instance, &fixture->text, &err), 0);
+	buffer_write_u8(&fixture->text, '\0');
+	return (const char *)fixture->text.bytes;
+}
+
+static void instances_are_listed_as_they_appeared_and_by_name(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_filter filter = { 0 };
+	struct item old = cpu_at(3000, 1);
+
+	append_cpu(fixture, 2000, 1);
+	append_cpu(fixture, 1000, 0);
+	old.uuid = NULL;
+	old.name = "instance-00000001@host";
+	old.group = METRIC_GROUP_NIC;
+	append(fixture, &old, 1);
+	assert_string_equal(instances_text(fixture, &filter),
+		"6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968 1000 2000 1\n"
+		"instance-00000001@host 3000 3000 4\n");
+	filter.name = "instance-00000001";
+	assert_string_equal(
+		instances_text(fixture, &filter), "instance-00000001@host 3000 3000 4\n");
+	filter.name = "instance-00000001@host";
+	assert_string_equal(
+		instances_text(fixture, &filter), "instance-00000001@host 3000 3000 4\n");
+	filter = (struct store_filter){ .groups = 1u << METRIC_GROUP_CPU };
+	assert_string_equal(instances_text(fixture, &filter),
+		"6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968 1000 2000 1\n");
+}
+
+static void sealing_changes_no_answer(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item items[SAMPLES];
+	char *before, *after_late;
+
+	make_items(items);
+	shuffle(items, 5);
+	append(fixture, items, SAMPLES / 2);
+	before = dump(fixture);
+	seal(fixture);
+	assert_dump(fixture, before);
+	/* Readings of days that are sealed already. */
+	append(fixture, &items[SAMPLES / 2], SAMPLES / 2);
+	after_late = dump(fixture);
+	assert_string_not_equal(after_late, before);
+	seal(fixture);
+	assert_dump(fixture, after_late);
+	append_in_pieces(fixture, items, 200);
+	seal(fixture);
+	assert_dump(fixture, after_late);
+	free(before);
+	free(after_late);
+}
+
+static void what_is_too_old_is_deleted_and_nothing_else(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int64_t i = 0; i < 10; i++)
+		append_cpu(fixture, i * TEST_DAY_MS + HOUR_MS, i);
+	maintain(fixture, BASE_MS + 10 * TEST_DAY_MS, BASE_MS + 7 * TEST_DAY_MS);
+	maintain(fixture, BASE_MS + 10 * TEST_DAY_MS, BASE_MS + 7 * TEST_DAY_MS);
+	assert_string_equal(scan_cpu(fixture, 0, 20 * TEST_DAY_MS),
+		"cpu total e 0: 608400000=7 694800000=8 781200000=9\n");
+	if (fixture->is_durable)
+		restart(fixture);
+	assert_string_equal(scan_cpu(fixture, 0, 20 * TEST_DAY_MS),
+		"cpu total e 0: 608400000=7 694800000=8 781200000=9\n");
+}
+
+static void a_restart_loses_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_filter everyone = { 0 };
+	struct item items[SAMPLES];
+	char *before, *listed;
+
+	make_items(items);
+	append_in_pieces(fixture, items, 100);
+	append_watermark(fixture, "a", 5);
+	before = dump(fixture);
+	listed = strdup(instances_text(fixture, &everyone));
+	for (int round = 0; round < 3; round++) {
+		restart(fixture);
+		assert_dump(fixture, before);
+		assert_string_equal(instances_text(fixture, &everyone), listed);
+		assert_int_equal(watermark_of(fixture, "a"), 5);
+		seal(fixture);
+	}
+	append_in_pieces(fixture, items, 100);
+	assert_dump(fixture, before);
+	free(before);
+	free(listed);
+}
+
+static void a_second_owner_of_the_files_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct sqlite_store_options options = { fixture->directory, 1000 };
+	struct store *second = NULL;
+	struct error err = { 0 };
+
+	assert_true(sqlite_store_new(&options, &second, &err) != 0);
+	assert_null(second);
+}
+
+#define ON(backend, test)                                                                          \
+	{                                                                                          \
+#backend ": " #test, test, set_up_##backend, tear_down, NULL                       \
+	}
+#define ON_BOTH(test) ON(memory, test), ON(sqlite, test)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH(appending_twice_stores_once),
+		ON_BOTH(any_order_of_arrival_gives_the_same),
+		ON_BOTH(of_two_values_the_larger_stays),
+		ON_BOTH(a_scan_gives_one_sample_beyond_each_edge),
+		ON_BOTH(groups_of_one_reading_complete_each_other),
+		ON_BOTH(columns_and_parameter_choose_what_is_scanned),
+		ON_BOTH(a_scan_over_its_maximum_is_refused),
+		ON_BOTH(a_callback_can_stop_a_scan),
+		ON_BOTH(an_unknown_instance_has_nothing),
+		ON_BOTH(a_step_changes_no_usage_between_its_times),
+		ON_BOTH(watermarks_belong_to_a_spool),
+		ON_BOTH(instances_are_listed_as_they_appeared_and_by_name),
+		ON_BOTH(sealing_changes_no_answer),
+		ON_BOTH(what_is_too_old_is_deleted_and_nothing_else),
+		ON(sqlite, a_restart_loses_nothing),
+		ON(sqlite, a_second_owner_of_the_files_is_refused),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
