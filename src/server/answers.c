@@ -5,12 +5,9 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "base/responder.h"
 #include "base/time-text.h"
 #include "store/remote/remote.h"
-#include "wire/request.h"
-
-enum { FRAMES_MAX = 4 };
+#include "wire/answering.h"
 
 static void add_counter(void *context, const char *name, uint64_t value)
 {
@@ -64,28 +61,6 @@ static enum answer_code code_of(int r)
 	}
 }
 
-/* Takes `answer`. */
-static zmsg_t *envelop(const struct request *request, json_t *answer, const struct buffer *payload)
-{
-	CLEANUP(buffer_deinit) struct buffer text;
-	zmsg_t *message = zmsg_new();
-
-	buffer_init(&text, ANSWER_SIZE_MAX);
-	if (!answer || answer_encode(answer, &text) < 0) {
-		buffer_clear(&text);
-		buffer_print(&text,
-			"{\"code\": %d, \"message\": \"out of memory\", \"data\": null}",
-			ANSWER_INTERNAL);
-	}
-	json_decref(answer);
-	zmsg_addmem(message, request->type, request->type_size);
-	zmsg_addmem(message, request->id, request->id_size);
-	zmsg_addmem(message, text.bytes, text.size);
-	if (payload && payload->size)
-		zmsg_addmem(message, payload->bytes, payload->size);
-	return message;
-}
-
 static json_t *answer_store(
 	const struct answers *answers, const struct request *request, struct buffer *payload)
 {
@@ -98,9 +73,9 @@ static json_t *answer_store(
 	return answer_new(code_of(r), error_text(&err, r), NULL);
 }
 
-static json_t *answer_method(
-	const struct answers *answers, const struct request *request, struct buffer *payload)
+static json_t *answer_method(void *context, const struct request *request, struct buffer *payload)
 {
+	const struct answers *answers = context;
 	char text[128];
 
 	if (remote_is_method(request->method))
@@ -113,40 +88,12 @@ static json_t *answer_method(
 	return answer_new(ANSWER_BAD_REQUEST, text, NULL);
 }
 
-static int decode(zmsg_t *message, struct request *request, struct error *err)
-{
-	struct frame frames[FRAMES_MAX];
-	size_t count = 0;
-
-	for (zframe_t *frame = zmsg_first(message); frame && count < FRAMES_MAX;
-		frame = zmsg_next(message))
-		frames[count++] = (struct frame){ zframe_data(frame), zframe_size(frame) };
-	return request_decode(frames, count, request, err);
-}
-
 zmsg_t *answers_answer(void *context, zmsg_t **message)
 {
-	CLEANUP(request_deinit) struct request request = { 0 };
-	CLEANUP(buffer_deinit) struct buffer payload;
-	struct error err = { 0 };
-	int r;
-
-	buffer_init(&payload, ANSWER_SIZE_MAX);
-	r = decode(*message, &request, &err);
-	if (r < 0)
-		return envelop(
-			&request, answer_new(ANSWER_BAD_REQUEST, error_text(&err, r), NULL), NULL);
-	return envelop(&request, answer_method(context, &request, &payload), &payload);
+	return answering_answer(*message, answer_method, context);
 }
 
 zmsg_t *answers_refuse(void *context, zmsg_t **message)
 {
-	CLEANUP(request_deinit) struct request request = { 0 };
-
-	if (decode(*message, &request, NULL) < 0)
-		return envelop(&request, answer_new(ANSWER_BAD_REQUEST, "bad request", NULL), NULL);
-	return envelop(&request,
-		answer_new(ANSWER_UNAVAILABLE, "too many questions are waiting; ask again later",
-			NULL),
-		NULL);
+	return answering_refuse(*message);
 }

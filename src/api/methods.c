@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "api/methods.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "store/remote/remote.h"
+
+static const struct {
+	const char *name;
+	method_fn *function; /* NULL: the server's own, passed on */
+} methods[] = {
+	{ "query_usage_report", method_query_usage_report },
+	{ "list_instance", method_list_instance },
+	{ "readings", method_readings },
+	{ "instances", method_instances },
+	{ "usage", method_usage },
+	{ "series", method_series },
+	{ "workers", NULL },
+	{ "status", NULL },
+};
+
+static enum answer_code code_of(int r)
+{
+	switch (r) {
+	case QUERY_NOT_FOUND:
+		return ANSWER_NOT_FOUND;
+	case QUERY_AMBIGUOUS:
+		return ANSWER_AMBIGUOUS;
+	case STORE_UNAVAILABLE:
+		return ANSWER_UNAVAILABLE;
+	case STORE_TOO_MUCH:
+	case -E2BIG:
+	case -EMSGSIZE:
+		return ANSWER_TOO_LARGE;
+	case -EINVAL:
+		return ANSWER_BAD_REQUEST;
+	default:
+		return ANSWER_INTERNAL;
+	}
+}
+
+static json_t *answer_error(int r, struct error *err)
+{
+	return answer_new(
+		code_of(r), r > 0 && !*err->text ? "the store failed" : error_text(err, r), NULL);
+}
+
+static json_t *pass_on(const struct methods *context, const struct request *request)
+{
+	struct error err = { 0 };
+	json_t *answer = NULL;
+	int r = remote_store_ask(context->store, request->method, request->args, &answer, &err);
+
+	return r == 0 ? answer : answer_error(r, &err);
+}
+
+json_t *methods_answer(void *context, const struct request *request, struct buffer *payload)
+{
+	struct error err = { 0 };
+	json_t *data = NULL;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (strcmp(methods[i].name, request->method) != 0)
+			continue;
+		if (!methods[i].function)
+			return pass_on(context, request);
+		r = methods[i].function(context, request, &data, &err);
+		if (r == 0)
+			return answer_new(ANSWER_SUCCESS, "success", data);
+		json_decref(data);
+		return answer_error(r, &err);
+	}
+	(void)error_set(&err, -EINVAL, "unknown method '%s'", request->method);
+	return answer_error(-EINVAL, &err);
+}
+
+int method_window(const struct methods *context, const struct request *request, const char *from,
+	const char *to, int64_t fallback_from_ms, struct window *ret_window, struct error *err)
+{
+	int64_t now_ms = clock_wall_ms(context->clock);
+	const json_t *value = json_object_get(request->args, from);
+	int r = request_time(request, to, now_ms, &ret_window->to_ms, err);
+
+	if (r < 0)
+		return r;
+	if (!value || json_is_null(value)) {
+		if (fallback_from_ms < 0)
+			return error_set(err, -EINVAL, "argument '%s' is missing", from);
+		ret_window->from_ms = fallback_from_ms;
+		return 0;
+	}
+	r = request_time(request, from, now_ms, &ret_window->from_ms, err);
+	if (r == 0 && ret_window->from_ms >= ret_window->to_ms)
+		return error_set(err, -EINVAL, "argument '%s' is not before '%s'", from, to);
+	return r;
+}
+
+int method_identity(const struct methods *context, const struct request *request,
+	struct identity *ret_identity, struct error *err)
+{
+	const char *id;
+	int r = request_text(request, "id", NULL, &id, err);
+
+	*ret_identity = (struct identity){ 0 };
+	if (r == 0 && (!*id || strlen(id) > 2 * INSTANCE_TEXT_MAX + 1))
+		return error_set(err, -EINVAL, "argument 'id' is empty or too long");
+	return r == 0 ? identity_find(context->store, id, ret_identity, err) : r;
+}
+
+int method_metric(const struct request *request, const char *metric_name,
+	const char *parameter_name, const struct metric **ret_metric, const char **ret_parameter,
+	struct error *err)
+{
+	const char *name, *parameter;
+	int r = request_text(request, metric_name, NULL, &name, err);
+
+	if (r == 0)
+		r = request_text(request, parameter_name, "", &parameter, err);
+	if (r < 0)
+		return r;
+	*ret_metric = metric_by_question(name, &parameter);
+	if (!*ret_metric)
+		return error_set(err, -EINVAL, "argument '%s': there is no metric '%s%s%s'",
+			metric_name, name, *parameter ? " " : "", parameter);
+	*ret_parameter = *parameter ? parameter : NULL;
+	return 0;
+}
+
+int method_gather(const struct methods *context, const struct identity *identity,
+	const struct metric *metric, const char *parameter, const struct window *window,
+	struct gather *ret_gather, struct error *err)
+{
+	const struct gather_question question = { .identity = identity,
+		.group = metric->group,
+		.columns = 1u << metric->column,
+		.parameter = parameter,
+		.from_ms = window->from_ms,
+		.to_ms = window->to_ms };
+
+	return gather_read(context->store, &question, ret_gather, err);
+}
+
+json_t *seconds_to_json(int64_t ms)
+{
+	return ratio_to_json(ms, 1000);
+}
+
+json_t *ratio_to_json(int64_t a, int64_t b)
+{
+	return a % b == 0 ? json_integer(a / b) : json_real((double)a / (double)b);
+}
