@@ -28,7 +28,8 @@ struct collector_context {
 	const struct clock *clock;
 	const struct config *config;
 	const char *host;
-	/* Any thread of the collector. Takes the batch, which holds readings, infos or both. */
+	/* Any thread of the collector. Takes the batch, which holds readings, infos or both; the
+	 * last one of a round says so (is_round_end). */
 	void (*deliver)(void *worker, struct batch **batch);
 	void (*notice)(void *worker, const struct collector_notice *notice);
 	void *worker;

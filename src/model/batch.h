@@ -79,6 +79,7 @@ struct batch {
 	size_t reading_count;
 	struct instance_info *infos;
 	size_t info_count;
+	bool is_round_end; /* the collector's last of one round; not sent */
 };
 
 MUST_CHECK int batch_new(struct batch **ret_batch);

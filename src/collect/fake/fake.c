@@ -130,6 +130,7 @@ static void fake_collect(struct collector *collector, int64_t tick_ms)
 	if (!tick_ms)
 		tick_ms = clock_wall_ms(fake->context.clock);
 	batch->host = fake->context.host;
+	batch->is_round_end = true;
 	json_array_foreach(json_object_get(fake->script, "instances"), i, instance)
 	{
 		if (!add_instance(fake, batch, instance, tick_ms))

@@ -145,8 +145,8 @@ static void complete(struct reader *reader, struct batch *batch, struct reading 
 
 	reading->instance.has_uuid = true;
 	reading->instance.uuid = domain->uuid;
-	reading->time_ms = time_ms;
-	reading->delay_ms = MAX_OF(delay_ms, 0);
+	reading->time_ms = delay_ms > LATE_MS ? time_ms + delay_ms : time_ms;
+	reading->delay_ms = delay_ms > LATE_MS ? 0 : MAX_OF(delay_ms, 0);
 	reading->epoch = batch_text(batch, domain->epoch);
 	if (!reading->epoch)
 		reading->epoch = "";
@@ -344,6 +344,7 @@ static void deliver_answer(struct reader *reader, struct batch *batch)
 		batch->readings[kept++] = *reading;
 	}
 	batch->reading_count = kept;
+	batch->is_round_end = true;
 	reader->context.deliver(reader->context.worker, &batch);
 }
 
@@ -354,9 +355,14 @@ static void deliver_memory(struct reader *reader)
 	if (batch_new(&batch) < 0)
 		return;
 	batch->host = reader->context.host;
-	for (size_t i = 0; i < reader->domains.count; i++)
-		if (!add_memory(reader, batch, reader->domains.items[i], reader->asked_tick_ms))
+	batch->is_round_end = true;
+	for (size_t i = 0; i < reader->domains.count; i++) {
+		const struct domain *domain = reader->domains.items[i];
+
+		if (domain->id >= 0 && domain->memory_max_kib > 0 &&
+			!add_memory(reader, batch, domain, reader->asked_tick_ms))
 			return;
+	}
 	reader->context.deliver(reader->context.worker, &batch);
 }
 
