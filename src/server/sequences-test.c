@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server/sequences.h"
+
+static void numbers_in_order_are_all_until(void **state)
+{
+	struct sequences sequences = { 0 };
+
+	for (uint64_t n = 1; n <= 3 * SEQUENCES_WINDOW; n++) {
+		assert_int_equal(sequences_take(&sequences, n, 1), SEQUENCES_NEW);
+		assert_int_equal(sequences.until, n);
+	}
+	assert_int_equal(sequences.gone, 0);
+}
+
+static void a_hole_holds_until_back_and_its_filling_frees_it(void **state)
+{
+	struct sequences sequences = { 0 };
+
+	assert_int_equal(sequences_take(&sequences, 1, 1), SEQUENCES_NEW);
+	assert_int_equal(sequences_take(&sequences, 3, 1), SEQUENCES_NEW);
+	assert_int_equal(sequences_take(&sequences, 4, 1), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, 1);
+	assert_int_equal(sequences_take(&sequences, 2, 1), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, 4);
+}
+
+static void what_came_before_is_known(void **state)
+{
+	struct sequences sequences = { 0 };
+
+	(void)sequences_take(&sequences, 1, 1);
+	(void)sequences_take(&sequences, 3, 1);
+	assert_int_equal(sequences_look(&sequences, 1, 1), SEQUENCES_KNOWN);
+	assert_int_equal(sequences_look(&sequences, 2, 1), SEQUENCES_NEW);
+	assert_int_equal(sequences_look(&sequences, 3, 1), SEQUENCES_KNOWN);
+	assert_int_equal(sequences_take(&sequences, 3, 1), SEQUENCES_KNOWN);
+	assert_int_equal(sequences.until, 1);
+}
+
+static void numbers_that_the_worker_no_longer_keeps_are_gone(void **state)
+{
+	struct sequences sequences = { 0 };
+
+	(void)sequences_take(&sequences, 1, 1);
+	(void)sequences_take(&sequences, 4, 1);
+	assert_int_equal(sequences_take(&sequences, 6, 6), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, 6);
+	assert_int_equal(sequences.gone, 3); /* 2, 3 and 5 */
+}
+
+static void a_number_beyond_the_window_must_come_again(void **state)
+{
+	struct sequences sequences = { 0 };
+	uint64_t far = 2 * SEQUENCES_WINDOW;
+
+	(void)sequences_take(&sequences, 1, 1);
+	assert_int_equal(sequences_take(&sequences, far, 1), SEQUENCES_TOO_FAR);
+	assert_int_equal(sequences.until, 1);
+	assert_int_equal(sequences_take(&sequences, far, far), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, far);
+	assert_int_equal(sequences.gone, far - 2);
+}
+
+static void a_jump_leaves_no_trace_of_the_window_before(void **state)
+{
+	struct sequences sequences = { 0 };
+	uint64_t jump = 5 * SEQUENCES_WINDOW;
+
+	for (uint64_t n = 3; n < SEQUENCES_WINDOW; n += 2)
+		(void)sequences_take(&sequences, n, 1);
+	(void)sequences_take(&sequences, jump, jump);
+	for (uint64_t n = jump + 2; n < jump + SEQUENCES_WINDOW; n += 2)
+		assert_int_equal(sequences_look(&sequences, n, jump), SEQUENCES_NEW);
+	assert_int_equal(sequences_take(&sequences, jump + 1, jump), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, jump + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_in_order_are_all_until),
+		cmocka_unit_test(a_hole_holds_until_back_and_its_filling_frees_it),
+		cmocka_unit_test(what_came_before_is_known),
+		cmocka_unit_test(numbers_that_the_worker_no_longer_keeps_are_gone),
+		cmocka_unit_test(a_number_beyond_the_window_must_come_again),
+		cmocka_unit_test(a_jump_leaves_no_trace_of_the_window_before),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
