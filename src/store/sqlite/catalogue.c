@@ -42,8 +42,8 @@ static const char *const sql[STATEMENTS_MAX] = {
 	[ADD_INSTANCE] = "INSERT OR REPLACE INTO instances VALUES(?1, ?2, ?3)",
 	[ADD_INFO] = "INSERT OR REPLACE INTO infos VALUES(?1, ?2, ?3)",
 	[ADD_TRACK] = "INSERT OR REPLACE INTO tracks VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-	[SET_WATERMARK] = "INSERT INTO watermarks VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET"
-			  " sequence = max(sequence, excluded.sequence)",
+	[SET_WATERMARK] = ("INSERT INTO watermarks VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET"
+			   " sequence = max(sequence, excluded.sequence)"),
 	[ADD_JOURNAL] = "INSERT INTO journal VALUES(?1, ?2, ?3)",
 	[RESTED] = "SELECT max(id) FROM journal WHERE committed <= ?1",
 	[FORGET] = "DELETE FROM journal WHERE id <= ?1",
