@@ -215,6 +215,25 @@ def test_what_was_committed_survives(start, end):
     assert server.scan(UUID, "cpu")[("total", "h1/b/1/2", 0)][-1] == (base + 50_000, 150)
 
 
+def test_what_was_sealed_survives_and_grows(start):
+    options = ["server.retention_days=36500", "server.retention_check_seconds=1",
+               "server.seal_after_seconds=1"]
+    base = now_ms() // 1000 * 1000 - 10 * 86_400_000
+    expected = []
+    for life in range(3):
+        server = start(Server, *options)
+        with Peer(server, spool=f"spool-{life}") as worker:
+            for i in range(life, 300, 3):
+                worker.send_enveloped("3", reading(base + i * 3_000_000, i))
+                expected.append((base + i * 3_000_000, i))
+            worker.wait_ack(100)
+        expected.sort()
+        assert server.scan(UUID, "cpu") == {("total", "h1/b/1/2", 0): expected}
+        server.wait_counter("store_chunks_written", 10)  # one a day and more
+        assert server.scan(UUID, "cpu") == {("total", "h1/b/1/2", 0): expected}
+        server.kill() if life else server.stop()
+
+
 def test_sent_twice_counts_once(server):
     base = now_ms() // 1000 * 1000 - 60_000
     with Peer(server) as worker, Peer(server, "other") as other:
