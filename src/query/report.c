@@ -87,6 +87,10 @@ static int64_t base_value(const struct gathered *series)
 	return series->epoch.samples[0].value;
 }
 
+struct span {
+	int64_t from_ms, to_ms;
+};
+
 /* One point of the union of all series' times. */
 struct point {
 	int64_t time_ms;
@@ -284,34 +288,62 @@ static void count_values(struct report *report, size_t count, int64_t to_ms)
 	}
 }
 
-static int make_buckets(
-	struct report *report, int64_t from_ms, int64_t to_ms, int64_t period_ms, struct error *err)
+/* From when to when buckets can have anything: from the first start or sample to the last sample.
+ */
+static bool find_extent(const struct gather *gather, int64_t *ret_begin_ms, int64_t *ret_end_ms)
 {
-	int64_t count = (to_ms - from_ms + period_ms - 1) / period_ms;
+	*ret_begin_ms = INT64_MAX;
+	*ret_end_ms = INT64_MIN;
+	for (size_t i = 0; i < gather->count; i++) {
+		const struct usage_epoch *epoch = &gather->series[i].epoch;
 
-	if (count > REPORT_BUCKETS_MAX)
+		*ret_begin_ms = MIN_OF(*ret_begin_ms, epoch->samples[0].time_ms);
+		if (epoch->start_ms != EPOCH_START_UNKNOWN)
+			*ret_begin_ms = MIN_OF(*ret_begin_ms, epoch->start_ms);
+		*ret_end_ms = MAX_OF(*ret_end_ms, epoch->samples[epoch->count - 1].time_ms);
+	}
+	return gather->count > 0;
+}
+
+/* Only the buckets that may be present, so that a question may begin years before its instance.
+ * The one before the first sample is among them: an increment at a bucket's start is used by it. */
+static int make_buckets(struct report *report, const struct gather *gather, struct span *span,
+	int64_t period_ms, struct error *err)
+{
+	int64_t begin_ms, end_ms, first, last;
+
+	if (!find_extent(gather, &begin_ms, &end_ms) || end_ms < span->from_ms ||
+		begin_ms - 1 >= span->to_ms)
+		return 0;
+	first = begin_ms <= span->from_ms ? 0 : (begin_ms - 1 - span->from_ms) / period_ms;
+	last = (MIN_OF(end_ms, span->to_ms - 1) - span->from_ms) / period_ms;
+	if (last - first >= REPORT_BUCKETS_MAX)
 		return error_set(err, -E2BIG, "%lld periods are asked for; at most %d are answered",
-			(long long)count, REPORT_BUCKETS_MAX);
-	report->buckets = calloc((size_t)count + 1, sizeof(*report->buckets));
+			(long long)(last - first + 1), REPORT_BUCKETS_MAX);
+	report->count = (size_t)(last - first + 1);
+	report->buckets = calloc(report->count, sizeof(*report->buckets));
 	if (!report->buckets)
 		return -ENOMEM;
-	report->count = (size_t)count;
-	for (int64_t i = 0; i < count; i++)
-		report->buckets[i].start_ms = from_ms + i * period_ms;
+	for (int64_t i = 0; i <= last - first; i++)
+		report->buckets[i].start_ms = span->from_ms + (first + i) * period_ms;
+	span->from_ms += first * period_ms;
+	span->to_ms = MIN_OF(span->to_ms, span->from_ms + (int64_t)report->count * period_ms);
 	return 0;
 }
 
 int report_make(const struct gather *gather, int64_t from_ms, int64_t to_ms, int64_t period_ms,
 	struct report *ret_report, struct error *err)
 {
+	struct span span = { from_ms, to_ms };
 	struct point *points = NULL;
 	size_t count = 0;
 	int r;
 
 	*ret_report = (struct report){ 0 };
-	r = make_buckets(ret_report, from_ms, to_ms, period_ms, err);
-	if (r < 0 || gather->count == 0 || ret_report->count == 0)
+	r = make_buckets(ret_report, gather, &span, period_ms, err);
+	if (r < 0 || ret_report->count == 0)
 		return r;
+	to_ms = span.to_ms;
 	points = collect_points(gather, &count);
 	ret_report->values = malloc((count + 1) * sizeof(*ret_report->values));
 	if (!points || !ret_report->values)

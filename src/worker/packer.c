@@ -71,9 +71,9 @@ static void pack_readings(
 	CLEANUP(buffer_deinit) struct buffer buffer;
 	int r;
 
+	buffer_init(&buffer, PART_BYTES_MAX);
 	if (count == 0)
 		return;
-	buffer_init(&buffer, PART_BYTES_MAX);
 	message_encode_readings(&buffer, host, readings, count);
 	r = buffer_check(&buffer);
 	if (r == -EMSGSIZE && count > 1) {
@@ -92,9 +92,9 @@ static void pack_infos(
 	CLEANUP(buffer_deinit) struct buffer buffer;
 	int r;
 
+	buffer_init(&buffer, PART_BYTES_MAX);
 	if (count == 0)
 		return;
-	buffer_init(&buffer, PART_BYTES_MAX);
 	message_encode_infos(&buffer, host, infos, count);
 	r = buffer_check(&buffer);
 	if (r == -EMSGSIZE && count > 1) {

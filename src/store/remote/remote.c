@@ -157,14 +157,14 @@ static int ask_bytes(struct store *store, const char *method, json_t *args, zmsg
 	r = outcome_of(answer, err);
 	json_decref(answer);
 	frame = zmsg_next(message);
-	if (r == 0 && !frame)
-		r = error_set(err, -EBADMSG, "the server's answer lacks its bytes");
 	if (r != 0) {
 		zmsg_destroy(&message);
 		return r;
 	}
 	*ret_message = message;
-	*ret_cursor = cursor_over(zframe_data(frame), zframe_size(frame));
+	/* An answer without anything in it has no frame of bytes. */
+	*ret_cursor =
+		frame ? cursor_over(zframe_data(frame), zframe_size(frame)) : cursor_over(NULL, 0);
 	return 0;
 }
 

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "cli/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/when.h"
+#include "store/remote/remote.h"
+
+int client_open(struct client *client, struct error *err)
+{
+	char endpoint[CONFIG_VALUE_MAX + 32];
+
+	snprintf(endpoint, sizeof(endpoint), "tcp://%s:%" PRId64,
+		config_text(client->config, "client", "api_host"),
+		config_integer(client->config, "client", "api_port"));
+	return remote_store_new(endpoint,
+		config_integer(client->config, "client", "timeout") * 1000, &client->api, err);
+}
+
+void client_close(struct client *client)
+{
+	store_free(client->api);
+	config_free(client->config);
+}
+
+int client_try(struct client *client, const char *method, json_t *args, json_t **ret_data,
+	struct error *err)
+{
+	json_t *answer = NULL;
+	const char *message;
+	int code, r = remote_store_ask(client->api, method, args, &answer, err);
+
+	json_decref(args);
+	if (r != 0)
+		return r > 0 && !*err->text ? error_set(err, r, "no answer") : r;
+	code = (int)json_integer_value(json_object_get(answer, "code"));
+	message = json_string_value(json_object_get(answer, "message"));
+	if (code == 0)
+		*ret_data = json_incref(json_object_get(answer, "data"));
+	else
+		(void)error_set(err, code, "%s", message ? message : "unknown error");
+	json_decref(answer);
+	if (code == 0 && !*ret_data)
+		return error_set(err, -EBADMSG, "the answer has no data");
+	return code;
+}
+
+json_t *client_ask(struct client *client, const char *method, json_t *args)
+{
+	struct error err = { 0 };
+	json_t *data = NULL;
+	int r = client_try(client, method, args, &data, &err);
+
+	if (r != 0)
+		fprintf(stderr, "%s: %s\n", client->program, error_text(&err, r));
+	return r == 0 ? data : NULL;
+}
+
+int client_complain(const struct client *client, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "%s: ", client->program);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\nTry '%s --help'.\n", client->program);
+	return EXIT_USAGE;
+}
+
+int client_print_json(json_t *data)
+{
+	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	putchar('\n');
+	json_decref(data);
+	return EXIT_DONE;
+}
+
+static int set_time(
+	json_t *args, const char *name, const char *text, int64_t now_ms, struct error *err)
+{
+	int64_t ms;
+	int r = when_parse(text, now_ms, &ms);
+
+	if (r < 0)
+		return error_set(err, r,
+			"--%s '%s' is no time; expected ISO 8601, seconds since 1970, now, or an "
+			"age like -30m, -24h, -7d",
+			name, text);
+	/* Text keeps milliseconds exact. */
+	return when_set(args, name, ms);
+}
+
+int client_window(
+	const struct client *client, const char *fallback_from, json_t *args, struct error *err)
+{
+	int64_t now_ms = clock_wall_ms(clock_system());
+	int r = set_time(args, "from", client->from ? client->from : fallback_from, now_ms, err);
+
+	if (r == 0)
+		r = set_time(args, "to", client->to ? client->to : "now", now_ms, err);
+	return r;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* What every command is given: the options of its command line, and kanyun-api to ask. */
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "base/macros.h"
+#include "store/store.h"
+
+/* Exit statuses of all commands. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct client {
+	const char *program;
+	struct config *config;   /* owned */
+	const char *config_path; /* "" if only defaults are there */
+	struct store *api;       /* owned; the requests of kanyun-api are those of the server */
+	bool is_json, is_all;
+	const char *from, *to, *project; /* NULL: not given */
+	char **arguments;
+	int argument_count;
+};
+
+/* Connects when first asked. 0 or negative. */
+MUST_CHECK int client_open(struct client *client, struct error *err);
+void client_close(struct client *client);
+
+/* Asks; takes args. Returns the answer's data (owned by the caller), or NULL after it told the
+ * person what was wrong. */
+json_t *client_ask(struct client *client, const char *method, json_t *args);
+
+/* The same without telling: 0; negative, or the answer's code, with a text. */
+MUST_CHECK int client_try(struct client *client, const char *method, json_t *args,
+	json_t **ret_data, struct error *err);
+
+/* Says what is wrong with the command line. Returns EXIT_USAGE. */
+int client_complain(const struct client *client, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Prints JSON for programs, indented. Takes data. Returns EXIT_DONE. */
+int client_print_json(json_t *data);
+
+typedef int command_fn(struct client *client);
+command_fn command_instances, command_usage, command_series, command_workers, command_status,
+	command_doctor, command_api_client;
+
+/* The window of --from and --to as arguments `from` and `to` of a method; negative with a text. */
+MUST_CHECK int client_window(
+	const struct client *client, const char *fallback_from, json_t *args, struct error *err);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* kanyun usage: how much was used, from when to when. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/table.h"
+#include "model/metric.h"
+
+#define USAGE_FROM "-1h"
+
+/* People are shown what the specification names, unless they ask for all; programs get all. */
+static bool is_shown(const struct client *client, const json_t *usage)
+{
+	const char *name = json_string_value(json_object_get(usage, "metric"));
+	const struct metric *metric = name ? metric_by_name(name) : NULL;
+
+	return client->is_all || client->argument_count > 1 || !metric || metric->is_specified;
+}
+
+static void add_coverage(struct table *table, const json_t *usage)
+{
+	const json_t *coverage = json_object_get(usage, "coverage");
+	char text[32] = "-";
+
+	if (json_is_number(coverage))
+		snprintf(text, sizeof(text), "%.1f%%", json_number_value(coverage) * 100);
+	table_add(table, text);
+}
+
+static void add_reasons(struct table *table, const json_t *usage)
+{
+	const json_t *complete = json_object_get(usage, "complete"), *reason;
+	char text[128] = "";
+	size_t i;
+
+	if (json_is_true(complete)) {
+		table_add(table, "yes");
+		return;
+	}
+	json_array_foreach(json_object_get(usage, "reasons"), i, reason)
+	{
+		size_t used = strlen(text);
+
+		snprintf(text + used, sizeof(text) - used, "%s%s",
+			i ? ", " : "no: ", json_string_value(reason));
+	}
+	table_add(table, text);
+}
+
+/* A gauge has no usage: people see its average. */
+static void add_rows(const struct client *client, struct table *table, const json_t *answer)
+{
+	const json_t *usage, *value;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "usages"), i, usage)
+	{
+		if (!is_shown(client, usage))
+			continue;
+		value = json_object_get(usage, "value");
+		table_add_json(table, json_object_get(answer, "name"));
+		table_add_json(table, json_object_get(usage, "metric"));
+		table_add_json(table, json_object_get(usage, "parameter"));
+		table_add_json(table, value ? value : json_object_get(usage, "avg"));
+		table_add_json(table, json_object_get(usage, "unit"));
+		table_add_json(table, json_object_get(usage, "uncertainty"));
+		add_coverage(table, usage);
+		add_reasons(table, usage);
+	}
+}
+
+static json_t *args_for(const struct client *client, const char *id, const json_t *window)
+{
+	json_t *args = json_copy((json_t *)window);
+
+	json_object_set_new(args, "id", json_string(id));
+	if (client->argument_count > 1)
+		json_object_set_new(args, "metric", json_string(client->arguments[1]));
+	if (client->argument_count > 2)
+		json_object_set_new(args, "parameter", json_string(client->arguments[2]));
+	return args;
+}
+
+/* Without an ID: of every instance that has samples since `from`. */
+static json_t *ids_of_all(struct client *client)
+{
+	json_t *args = json_object(), *ids = json_array(), *instances, *instance;
+	size_t i;
+
+	if (client->project)
+		json_object_set_new(args, "project_id", json_string(client->project));
+	instances = client_ask(client, "instances", args);
+	json_array_foreach(instances, i, instance)
+		json_array_append(ids, json_object_get(instance, "id"));
+	if (!instances) {
+		json_decref(ids);
+		return NULL;
+	}
+	json_decref(instances);
+	return ids;
+}
+
+static int ask_each(struct client *client, const json_t *ids, const json_t *window, json_t *answers)
+{
+	const json_t *id;
+	json_t *answer;
+	size_t i;
+
+	json_array_foreach(ids, i, id)
+	{
+		answer = client_ask(
+			client, "usage", args_for(client, json_string_value(id), window));
+		if (!answer)
+			return EXIT_FAILED;
+		json_array_append_new(answers, answer);
+	}
+	return EXIT_DONE;
+}
+
+static void print_table(const struct client *client, const json_t *answers, const json_t *window)
+{
+	static const char *const heads[] = { "INSTANCE", "METRIC", "PARAMETER", ">USAGE", "UNIT",
+		">UNCERTAINTY", ">COVERAGE", "COMPLETE" };
+	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
+	const json_t *answer;
+	size_t i;
+
+	printf("from %s to %s\n", json_string_value(json_object_get(window, "from")),
+		json_string_value(json_object_get(window, "to")));
+	json_array_foreach(answers, i, answer) add_rows(client, table, answer);
+	table_print(table);
+}
+
+int command_usage(struct client *client)
+{
+	json_t *window = json_object(), *answers = json_array(), *ids;
+	struct error err = { 0 };
+	int status;
+
+	if (client->argument_count > 3)
+		return client_complain(client, "usage: expected [ID [METRIC [PARAMETER]]]");
+	if (client_window(client, USAGE_FROM, window, &err) < 0)
+		return client_complain(client, "%s", err.text);
+	ids = client->argument_count ? json_pack("[s]", client->arguments[0]) : ids_of_all(client);
+	if (!ids)
+		return EXIT_FAILED;
+	status = ask_each(client, ids, window, answers);
+	if (status == EXIT_DONE && client->is_json)
+		client_print_json(
+			json_incref(client->argument_count ? json_array_get(answers, 0) : answers));
+	else if (status == EXIT_DONE)
+		print_table(client, answers, window);
+	json_decref(ids);
+	json_decref(answers);
+	json_decref(window);
+	return status;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* kanyun workers: who reads, and whether they are alive. kanyun status: what the server did. */
+
+#include <stdio.h>
+
+#include "cli/client.h"
+#include "cli/table.h"
+
+static void print_workers(const json_t *data)
+{
+	static const char *const heads[] = { "WORKER", "ALIVE", "LAST SEEN", ">SILENT FOR (s)",
+		">CLOCK OFFSET (ms)", "ID IS SHARED" };
+	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
+	const json_t *worker;
+	size_t i;
+
+	json_array_foreach(data, i, worker)
+	{
+		table_add_json(table, json_object_get(worker, "id"));
+		table_add_json(table, json_object_get(worker, "alive"));
+		table_add_json(table, json_object_get(worker, "last_seen"));
+		table_add_json(table, json_object_get(worker, "silent_seconds"));
+		table_add_json(table, json_object_get(worker, "clock_offset_ms"));
+		table_add_json(table, json_object_get(worker, "id_is_shared"));
+	}
+	table_print(table);
+}
+
+int command_workers(struct client *client)
+{
+	json_t *data;
+
+	if (client->argument_count)
+		return client_complain(client, "workers: no arguments are expected");
+	data = client_ask(client, "workers", json_object());
+	if (!data)
+		return EXIT_FAILED;
+	if (client->is_json)
+		return client_print_json(data);
+	print_workers(data);
+	json_decref(data);
+	return EXIT_DONE;
+}
+
+static void print_status(const json_t *data)
+{
+	static const char *const heads[] = { "COUNTER", ">VALUE" };
+	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
+	const json_t *workers = json_object_get(data, "workers"), *value;
+	const char *name;
+
+	printf("kanyun-server %s since %s, store %s%s, %" JSON_INTEGER_FORMAT
+	       " workers alive, %" JSON_INTEGER_FORMAT " dead\n\n",
+		json_string_value(json_object_get(data, "version")),
+		json_string_value(json_object_get(data, "started")),
+		json_string_value(json_object_get(data, "store")),
+		json_is_true(json_object_get(data, "store_is_failing")) ? " (failing)" : "",
+		json_integer_value(json_object_get(workers, "alive")),
+		json_integer_value(json_object_get(workers, "dead")));
+	json_object_foreach(json_object_get(data, "counters"), name, value)
+	{
+		table_add(table, name);
+		table_add_json(table, value);
+	}
+	table_print(table);
+}
+
+int command_status(struct client *client)
+{
+	json_t *data;
+
+	if (client->argument_count)
+		return client_complain(client, "status: no arguments are expected");
+	data = client_ask(client, "status", json_object());
+	if (!data)
+		return EXIT_FAILED;
+	if (client->is_json)
+		return client_print_json(data);
+	print_status(data);
+	json_decref(data);
+	return EXIT_DONE;
+}
