@@ -53,7 +53,7 @@ def build_initramfs(directory, kernel_directory):
     shutil.copy(shutil.which("busybox"), root / "bin")
     shutil.copy(HERE / "init.sh", root / "init")
     (root / "init").chmod(0o755)
-    run("gcc", "-O2", "-static", "-o", root / "bin" / "traffic", HERE / "traffic.c")
+    run("gcc", "-O2", "-static", "-o", root / "bin" / "exact", HERE / "exact.c")
     present = []
     for module in MODULES:
         found = sorted(kernel_directory.glob(f"**/{module}.ko"))

@@ -9,7 +9,7 @@
     lab.py send GUEST SIZE COUNT COUNT frames of SIZE bytes from the host to the guest's NIC
     lab.py down                  takes everything back
 
-In the guest, /dev/vda and /dev/vdb are disks, and `traffic PEER SIZE COUNT` sends datagrams. A
+In the guest, /dev/vda and /dev/vdb are disks, and `exact` (exact.c) reads, writes and sends. A
 GUEST is a name or a number. The directory KANYUN_LAB holds all its files; without it, `up` makes
 one below /var/tmp and says which. KANYUN_LAB_KERNEL may name a directory that keeps the
 downloaded kernel.
@@ -92,16 +92,14 @@ class Guest:
 
     def write(self, disk, size_bytes, block_bytes=65536):
         """Writes exactly so many bytes, a multiple of the block."""
-        self.must(f"dd if=/dev/zero of=/dev/{disk} bs={block_bytes} "
-                  f"count={size_bytes // block_bytes} oflag=direct status=none")
+        self.must(f"exact write /dev/{disk} {block_bytes} {size_bytes // block_bytes}")
 
     def read(self, disk, size_bytes, block_bytes=65536):
-        self.must(f"dd if=/dev/{disk} of=/dev/null bs={block_bytes} "
-                  f"count={size_bytes // block_bytes} iflag=direct status=none")
+        self.must(f"exact read /dev/{disk} {block_bytes} {size_bytes // block_bytes}")
 
     def transmit(self, payload_bytes, count):
         """The NIC then counts payload + 42 bytes a datagram (UDP, IP and Ethernet headers)."""
-        self.must(f"traffic {PEER} {payload_bytes} {count}")
+        self.must(f"exact udp {PEER} {payload_bytes} {count}")
 
     def receive(self, bridge, frame_bytes, count):
         """Frames of so many bytes, headers included, from the host."""

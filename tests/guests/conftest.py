@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""Guests for all tests here, booted once. With KANYUN_LAB set to a laboratory that is up, that one
+is used and left alone. KANYUN_GUESTS says how many."""
+
+import os
+import pathlib
+import signal
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from lab import Lab  # noqa: E402
+
+GUESTS = int(os.environ.get("KANYUN_GUESTS", "8"))
+NEEDED = ("virsh", "qemu-system-x86_64", "qemu-img", "busybox", "cpio", "gcc", "ip")
+
+
+@pytest.fixture(scope="session")
+def lab():
+    missing = [program for program in NEEDED if not shutil.which(program)]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"guests need root and these programs: {' '.join(missing)}")
+    given = os.environ.get("KANYUN_LAB", "")
+    if given and (pathlib.Path(given) / "state.json").exists():
+        yield Lab(given)
+        return
+    laboratory = Lab(tempfile.mkdtemp(prefix="kanyun-lab.", dir="/var/tmp"))
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(1))  # so that it is taken down
+    try:
+        laboratory.up(GUESTS)
+        yield laboratory
+    finally:
+        laboratory.down()
+
+
+@pytest.fixture
+def guests(lab):
+    """All of them, awake, before and after."""
+    for guest in lab.guests:
+        guest.wake()
+    yield lab.guests
+    for guest in lab.guests:
+        guest.wake()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""A QEMU that hangs harms nobody else. With KANYUN_LONG=1 it hangs for two minutes."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+import metering
+from daemons import URI
+from harness import until
+
+INTERVAL = 2
+ROUNDS = 60 if os.environ.get("KANYUN_LONG") == "1" else 6
+ALL = {"cpu", "mem", "nic", "blk", "state"}
+
+
+@pytest.fixture
+def receiver():
+    with metering.Receiver() as each:
+        yield each
+
+
+@pytest.fixture
+def worker(start, receiver, tmp_path, guests):
+    program = start(harness.Worker,
+                    *metering.worker_options(tmp_path, INTERVAL, monitor_timeout=1),
+                    *receiver.options)
+    until(lambda: all(ALL <= metering.groups_of(receiver.readings(), guest) for guest in guests),
+          "a first whole round")
+    return program
+
+
+def next_tick():
+    """Seconds since the epoch of the tick that comes next."""
+    return (int(time.time()) // INTERVAL + 1) * INTERVAL
+
+
+def wait_rounds(receiver, guest, first, count):
+    """Until what is read without QEMU was read for so many ticks."""
+    last_ms = (first + (count - 1) * INTERVAL) * 1000
+    until(lambda: any(reading["uuid"] == guest.uuid and reading["time"] >= last_ms + INTERVAL * 1000
+                      for reading in receiver.readings()),
+          f"{count} rounds", harness.TIMEOUT + count * INTERVAL)
+
+
+def assert_on_time(receiver, guest, first, count):
+    """Each tick has its reading, taken within a second of it."""
+    times = {reading["time"] for reading in receiver.readings()
+             if reading["uuid"] == guest.uuid
+             and any(entry[0] == "cpu" for entry in reading["data"])}
+    ticks = {(first + i * INTERVAL) * 1000 for i in range(count)}
+    assert ticks <= times, f"{guest.name} lacks {sorted(ticks - times)}"
+
+
+def stop(guest):
+    os.kill(guest.pid(), signal.SIGSTOP)
+
+
+def answers(*words):
+    subprocess.run(["virsh", "-q", "-c", URI, *words], check=True, timeout=10,
+                   stdout=subprocess.DEVNULL)
+
+
+def test_one_stopped_guest_is_named_and_the_others_are_read_every_round(
+        worker, receiver, guests):
+    stopped, others = guests[0], guests[1:]
+    first = next_tick()
+    stop(stopped)
+    wait_rounds(receiver, stopped, first, ROUNDS)
+    for guest in guests:
+        assert_on_time(receiver, guest, first, ROUNDS)
+    for guest in others:
+        for begin in range(first, first + ROUNDS * INTERVAL, INTERVAL):
+            read = receiver.readings(begin, begin + INTERVAL)
+            assert metering.groups_of(read, guest) >= {"blk", "mem"}, f"{guest.name} at {begin}"
+    later = receiver.readings(first + INTERVAL)
+    assert "blk" not in metering.groups_of(later, stopped)
+    assert {"cpu", "nic", "state"} <= metering.groups_of(later, stopped)
+    worker.wait_line(f"{stopped.name}: its QEMU has not answered")
+    assert not any(worker.count_lines(f"{guest.name}: its QEMU") for guest in others)
+    stopped.wake()
+    worker.wait_line(f"{stopped.name}: its QEMU answers again")
+
+
+def test_with_all_stopped_libvirt_answers_and_all_comes_back(worker, receiver, guests):
+    first = next_tick()
+    begin = time.time()
+    for guest in guests:
+        stop(guest)
+    worker.wait_line("its QEMU has not answered")
+    wait_rounds(receiver, guests[0], first, ROUNDS)
+    answers("list")
+    for guest in guests:
+        answers("dominfo", guest.name)
+        assert_on_time(receiver, guest, first, ROUNDS)
+    assert len(receiver.heartbeats(begin)) >= ROUNDS - 1
+    woken = time.time()
+    for guest in guests:
+        guest.wake()
+    until(lambda: all("blk" in metering.groups_of(receiver.readings(woken), guest)
+                      for guest in guests), "all are read again")
+    back = time.time() - woken
+    assert back <= 2 * INTERVAL + 1, f"all are back after {back:.1f} s"
+
+
+def test_a_worker_that_restarts_while_guests_hang_does_not_take_more_of_libvirt(
+        worker, start, receiver, tmp_path, guests):
+    for guest in guests:
+        stop(guest)
+    worker.wait_line("its QEMU has not answered")
+    for _ in range(3):
+        worker.kill()
+        since = time.time()
+        worker = start(harness.Worker,
+                       *metering.worker_options(tmp_path, INTERVAL, monitor_timeout=1),
+                       *receiver.options)
+        until(lambda since=since: all("cpu" in metering.groups_of(receiver.readings(since), guest)
+                                      for guest in guests), "CPU times of all")
+        answers("list")
+    answers("dominfo", guests[0].name)
+    woken = time.time()
+    for guest in guests:
+        guest.wake()
+    until(lambda: all("blk" in metering.groups_of(receiver.readings(woken), guest)
+                      for guest in guests), "all are read again")
