@@ -550,9 +550,14 @@ int gathering_init(
 	gathering->all = calloc(resident->track_count + 1, sizeof(*gathering->all));
 	if (!gathering->all)
 		return -ENOMEM;
-	for (size_t i = 0; i < resident->track_count; i++)
-		if (is_asked_for(resident->tracks[i], scan))
-			gathering->all[gathering->count++].track = resident->tracks[i];
+	for (size_t i = 0; i < resident->track_count; i++) {
+		const struct track *track = resident->tracks[i];
+
+		if (is_asked_for(track, scan))
+			gathering->all[gathering->count++] = (struct gathered){ .track = track,
+				.first_ms = track->first_ms,
+				.last_ms = track->last_ms };
+	}
 	qsort(gathering->all, gathering->count, sizeof(*gathering->all), compare_gathered);
 	for (size_t i = 0; i < gathering->count && r == 0; i++) {
 		const struct track *track = gathering->all[i].track;
@@ -596,10 +601,10 @@ int gathering_add(struct gathering *gathering, struct gathered *gathered, int64_
 	return gathering->samples > scan->maximum ? STORE_TOO_MUCH : 0;
 }
 
-struct gathered *gathering_of(struct gathering *gathering, const struct track *track)
+struct gathered *gathering_of(struct gathering *gathering, uint64_t track_id)
 {
 	for (size_t i = 0; i < gathering->count; i++)
-		if (gathering->all[i].track == track)
+		if (gathering->all[i].track->id == track_id)
 			return &gathering->all[i];
 	return NULL;
 }

@@ -113,7 +113,9 @@ struct store_instance resident_listed(const struct resident *resident);
 
 /* Rows of one question, from memory and from elsewhere, made into series in the end. */
 struct gathered {
-	struct track *track;
+	const struct track
+		*track; /* only what never changes may be read without the store's lock */
+	int64_t first_ms, last_ms; /* its extent when the question began */
 	struct row *rows;
 	int64_t *values;
 	size_t count, room;
@@ -136,7 +138,8 @@ CLEANUP_DEFINE_VALUE(struct gathering, gathering_deinit)
 MUST_CHECK int gathering_add(struct gathering *gathering, struct gathered *gathered,
 	int64_t time_ms, uint16_t present, const int64_t *values);
 
-struct gathered *gathering_of(struct gathering *gathering, const struct track *track);
+/* NULL: the scan does not ask for that track. */
+struct gathered *gathering_of(struct gathering *gathering, uint64_t track_id);
 
 /* Calls `each` for every series, in the order that store.h promises. */
 MUST_CHECK int gathering_finish(struct gathering *gathering, store_series_fn each, void *context);

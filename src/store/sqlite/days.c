@@ -400,8 +400,7 @@ static int gather_row(void *context, int64_t time_ms, uint16_t present, const in
 }
 
 /* Returns -EBADMSG if its bytes are not what was written. */
-static int gather_chunk(struct sqlite_store *store, struct gathering *gathering, sqlite3_stmt *row,
-	struct buffer *scratch)
+static int gather_chunk(struct gathering *gathering, sqlite3_stmt *row, struct buffer *scratch)
 {
 	struct reading_chunk reading = { .gathering = gathering };
 	struct cursor cursor;
@@ -410,17 +409,17 @@ static int gather_chunk(struct sqlite_store *store, struct gathering *gathering,
 
 	cursor = cursor_over(scratch->bytes, r == 0 ? scratch->size : 0);
 	while (r == 0 && cursor_left(&cursor)) {
-		const struct track *track =
-			tracks_by_id(&store->tracks, cursor_read_varint(&cursor));
+		uint64_t track_id = cursor_read_varint(&cursor);
 		size_t size = cursor_read_size(&cursor, BLOB_MAX);
 		const uint8_t *bytes = cursor_read_bytes(&cursor, size);
 		struct cursor rows = cursor_over(bytes, bytes ? size : 0);
 
-		reading.gathered = track ? gathering_of(gathering, track) : NULL;
+		reading.gathered = gathering_of(gathering, track_id);
 		if (!bytes)
 			r = -EBADMSG;
 		else if (reading.gathered)
-			r = rows_read(&rows, track->columns, gather_row, &reading);
+			r = rows_read(
+				&rows, reading.gathered->track->columns, gather_row, &reading);
 	}
 	return r;
 }
@@ -441,7 +440,7 @@ static int gather_day(struct sqlite_store *store, struct gathering *gathering, i
 		return r;
 	sqlite3_bind_int64(statement, 1, (int64_t)instance);
 	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
-		r = gather_chunk(store, gathering, statement, &scratch);
+		r = gather_chunk(gathering, statement, &scratch);
 	if (r == -EBADMSG) {
 		error_set(err, r, "a chunk of day %lld is damaged", (long long)day);
 		pthread_mutex_lock(&store->lock);
@@ -457,7 +456,7 @@ static int gather_day(struct sqlite_store *store, struct gathering *gathering, i
 /* Is a row before (or after) the window still to be found? */
 static bool wants_before(const struct gathering *gathering, const struct gathered *gathered)
 {
-	if (gathered->track->first_ms >= gathering->scan->from_ms)
+	if (gathered->first_ms >= gathering->scan->from_ms)
 		return false;
 	for (size_t i = 0; i < gathered->count; i++)
 		if (gathered->rows[i].time_ms < gathering->scan->from_ms)
@@ -467,7 +466,7 @@ static bool wants_before(const struct gathering *gathering, const struct gathere
 
 static bool wants_after(const struct gathering *gathering, const struct gathered *gathered)
 {
-	if (gathered->track->last_ms <= gathering->scan->to_ms)
+	if (gathered->last_ms <= gathering->scan->to_ms)
 		return false;
 	for (size_t i = 0; i < gathered->count; i++)
 		if (gathered->rows[i].time_ms > gathering->scan->to_ms)
@@ -480,11 +479,11 @@ static bool is_wanted(const struct gathering *gathering, int64_t day,
 	bool (*wants)(const struct gathering *, const struct gathered *))
 {
 	for (size_t i = 0; i < gathering->count; i++) {
-		const struct track *track = gathering->all[i].track;
+		const struct gathered *gathered = &gathering->all[i];
 
-		if (floor_divide(track->first_ms, DAY_MS) <= day &&
-			floor_divide(track->last_ms, DAY_MS) >= day &&
-			wants(gathering, &gathering->all[i]))
+		if (floor_divide(gathered->first_ms, DAY_MS) <= day &&
+			floor_divide(gathered->last_ms, DAY_MS) >= day &&
+			wants(gathering, gathered))
 			return true;
 	}
 	return false;
