@@ -73,10 +73,8 @@ static json_t *bucket_to_json(const struct report *report, const struct bucket *
 {
 	if (statistic == STATISTIC_SAM)
 		return bucket->value_count ? samples_to_json(report, bucket, unit) : NULL;
-	if (!bucket->is_present)
-		return NULL;
 	if (statistic == STATISTIC_SUM)
-		return ratio_to_json(bucket->sum, unit);
+		return bucket->is_present ? ratio_to_json(bucket->sum, unit) : NULL;
 	if (!bucket->has_points)
 		return NULL;
 	if (statistic == STATISTIC_AVG)

@@ -31,10 +31,11 @@ static void print_table(const json_t *data)
 
 int command_instances(struct client *client)
 {
-	json_t *args = json_object(), *data;
+	json_t *args, *data;
 
 	if (client->argument_count > 1)
 		return client_complain(client, "instances: at most one ID is expected");
+	args = json_object();
 	if (client->argument_count == 1)
 		json_object_set_new(args, "id", json_string(client->arguments[0]));
 	if (client->project)

@@ -39,8 +39,10 @@ int command_series(struct client *client)
 	args = json_pack("{s:s, s:s}", "id", client->arguments[0], "metric", client->arguments[1]);
 	if (client->argument_count == 3)
 		json_object_set_new(args, "parameter", json_string(client->arguments[2]));
-	if (client_window(client, SERIES_FROM, args, &err) < 0)
+	if (client_window(client, SERIES_FROM, args, &err) < 0) {
+		json_decref(args);
 		return client_complain(client, "%s", err.text);
+	}
 	data = client_ask(client, "series", args);
 	if (!data)
 		return EXIT_FAILED;

@@ -135,26 +135,37 @@ static void print_table(const struct client *client, const json_t *answers, cons
 	table_print(table);
 }
 
+static int show(struct client *client, const json_t *window, json_t *answers)
+{
+	json_t *ids = client->argument_count ? json_pack("[s]", client->arguments[0])
+					     : ids_of_all(client);
+	int status = ids ? ask_each(client, ids, window, answers) : EXIT_FAILED;
+
+	json_decref(ids);
+	if (status != EXIT_DONE)
+		return status;
+	if (!client->is_json)
+		print_table(client, answers, window);
+	else
+		client_print_json(
+			json_incref(client->argument_count ? json_array_get(answers, 0) : answers));
+	return EXIT_DONE;
+}
+
 int command_usage(struct client *client)
 {
-	json_t *window = json_object(), *answers = json_array(), *ids;
+	json_t *window, *answers;
 	struct error err = { 0 };
 	int status;
 
 	if (client->argument_count > 3)
 		return client_complain(client, "usage: expected [ID [METRIC [PARAMETER]]]");
+	window = json_object();
+	answers = json_array();
 	if (client_window(client, USAGE_FROM, window, &err) < 0)
-		return client_complain(client, "%s", err.text);
-	ids = client->argument_count ? json_pack("[s]", client->arguments[0]) : ids_of_all(client);
-	if (!ids)
-		return EXIT_FAILED;
-	status = ask_each(client, ids, window, answers);
-	if (status == EXIT_DONE && client->is_json)
-		client_print_json(
-			json_incref(client->argument_count ? json_array_get(answers, 0) : answers));
-	else if (status == EXIT_DONE)
-		print_table(client, answers, window);
-	json_decref(ids);
+		status = client_complain(client, "%s", err.text);
+	else
+		status = show(client, window, answers);
 	json_decref(answers);
 	json_decref(window);
 	return status;

@@ -196,16 +196,22 @@ static void place_values(
 	}
 }
 
-static void mark_covered(struct report *report, const struct gathered *series, int64_t period_ms)
+/* A counter is known from its start or first sample to its last; an increment is used before its
+ * time, so that the last one says nothing of what follows. */
+static void mark_covered(
+	struct report *report, const struct gathered *series, int64_t period_ms, int64_t to_ms)
 {
 	const struct usage_epoch *epoch = &series->epoch;
-	int64_t begin_ms = epoch->samples[0].time_ms,
-		end_ms = epoch->samples[epoch->count - 1].time_ms;
+	bool is_increment = series->metric->kind == METRIC_INCREMENT;
+	int64_t begin_ms = epoch->samples[0].time_ms - is_increment;
+	int64_t end_ms = epoch->samples[epoch->count - 1].time_ms - is_increment;
 	int64_t from_ms = report->buckets[0].start_ms;
 	size_t first;
 
 	if (epoch->start_ms != EPOCH_START_UNKNOWN && epoch->start_ms < begin_ms)
 		begin_ms = epoch->start_ms;
+	if (begin_ms >= to_ms)
+		return;
 	first = begin_ms <= from_ms ? 0 : (size_t)((begin_ms - from_ms) / period_ms);
 	for (size_t i = first; i < report->count && report->buckets[i].start_ms <= end_ms; i++)
 		report->buckets[i].is_present = true;
@@ -224,13 +230,10 @@ static int sum_counters(
 		times_ms[report->count] = to_ms;
 	for (size_t i = 0; r == 0 && i < gather->count; i++) {
 		report_add_until(&gather->series[i], times_ms, report->count + 1, until);
-		mark_covered(report, &gather->series[i], period_ms);
+		mark_covered(report, &gather->series[i], period_ms, to_ms);
 	}
-	for (size_t i = 0; r == 0 && i < report->count; i++) {
+	for (size_t i = 0; r == 0 && i < report->count; i++)
 		report->buckets[i].sum = until[i + 1] - until[i];
-		/* An increment belongs to the bucket that it falls in by (start, end]. */
-		report->buckets[i].is_present |= report->buckets[i].sum > 0;
-	}
 	free(times_ms);
 	free(until);
 	return r;
