@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <ini.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,6 +296,21 @@ bool config_boolean(const struct config *config, const char *section, const char
 {
 	return strcmp(value_at(config, must_find(config, section, name, CONFIG_BOOLEAN)), "yes") ==
 	       0;
+}
+
+char *config_endpoint(const struct config *config, const char *section, const char *host,
+	const char *port, char text[CONFIG_ENDPOINT_SIZE])
+{
+	int64_t number = config_integer(config, section, port);
+	int used = snprintf(
+		text, CONFIG_ENDPOINT_SIZE, "tcp://%s:", config_text(config, section, host));
+	size_t left = CONFIG_ENDPOINT_SIZE - (size_t)used;
+
+	if (number)
+		snprintf(text + used, left, "%" PRId64, number);
+	else
+		snprintf(text + used, left, "*");
+	return text;
 }
 
 bool config_is_set(const struct config *config, const char *section, const char *name)

@@ -60,6 +60,12 @@ const char *config_text(const struct config *config, const char *section, const 
 int64_t config_integer(const struct config *config, const char *section, const char *name);
 bool config_boolean(const struct config *config, const char *section, const char *name);
 
+/* "tcp://HOST:PORT" of two keys, for sockets; a port of 0 becomes *, any that is free. Returns
+ * text. */
+enum { CONFIG_ENDPOINT_SIZE = CONFIG_VALUE_MAX + 32 };
+char *config_endpoint(const struct config *config, const char *section, const char *host,
+	const char *port, char text[CONFIG_ENDPOINT_SIZE]);
+
 /* Was it given by a layer, or is it the table's default? */
 bool config_is_set(const struct config *config, const char *section, const char *name);
 

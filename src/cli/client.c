@@ -3,7 +3,6 @@
 #include "cli/client.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,12 +12,10 @@
 
 int client_open(struct client *client, struct error *err)
 {
-	char endpoint[CONFIG_VALUE_MAX + 32];
+	char endpoint[CONFIG_ENDPOINT_SIZE];
 
-	snprintf(endpoint, sizeof(endpoint), "tcp://%s:%" PRId64,
-		config_text(client->config, "client", "api_host"),
-		config_integer(client->config, "client", "api_port"));
-	return remote_store_new(endpoint,
+	return remote_store_new(
+		config_endpoint(client->config, "client", "api_host", "api_port", endpoint),
 		config_integer(client->config, "client", "timeout") * 1000, &client->api, err);
 }
 

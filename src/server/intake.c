@@ -323,13 +323,9 @@ static int on_monitor(zloop_t *loop, zsock_t *socket, void *argument)
 static int bind_socket(zsock_t *socket, const struct config *config, const char *port_key,
 	char **ret_endpoint, struct error *err)
 {
-	const char *host = config_text(config, "server", "host");
-	int64_t port = config_integer(config, "server", port_key);
-	char endpoint[CONFIG_VALUE_MAX + 32], port_text[24] = "*";
+	char endpoint[CONFIG_ENDPOINT_SIZE];
 
-	if (port)
-		snprintf(port_text, sizeof(port_text), "%" PRId64, port);
-	snprintf(endpoint, sizeof(endpoint), "tcp://%s:%s", host, port_text);
+	config_endpoint(config, "server", "host", port_key, endpoint);
 	zsock_set_linger(socket, 0);
 	if (zsock_attach(socket, endpoint, true) < 0)
 		return error_set(err, errno ? -errno : -EINVAL, "cannot listen on '%s': %s",

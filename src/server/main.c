@@ -14,16 +14,13 @@
 
 #include <czmq.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/program.h"
 #include "base/responder.h"
+#include "base/signals.h"
 #include "model/settings.h"
 #include "server/answers.h"
 #include "server/intake.h"
@@ -36,7 +33,7 @@ enum { ANSWER_THREADS = 4, ANSWER_QUEUE_MAX = 256 };
 struct server {
 	struct program *program;
 	zloop_t *loop;
-	int signal_fd;
+	struct signals *signals;
 	struct store *store;
 	struct writer *writer;
 	struct workers *workers;
@@ -60,48 +57,14 @@ static int open_store(struct server *server, struct error *err)
 	return sqlite_store_new(&options, &server->store, err);
 }
 
-static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+static void on_user_signal(void *context, int number)
 {
-	struct server *server = argument;
-	struct signalfd_siginfo info;
+	struct server *server = context;
 
-	if (read(server->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return 0;
-	switch (info.ssi_signo) {
-	case SIGHUP:
-		log_reopen();
-		return 0;
-	case SIGUSR1:
+	if (number == SIGUSR1)
 		workers_log(server->workers);
-		return 0;
-	case SIGUSR2:
+	else
 		log_info("%zu dead workers are forgotten", workers_forget_dead(server->workers));
-		return 0;
-	default:
-		return -1;
-	}
-}
-
-/* Before any thread starts, so that all of them inherit the mask. */
-static int catch_signals(struct server *server, struct error *err)
-{
-	zmq_pollitem_t item = { .events = ZMQ_POLLIN };
-	sigset_t signals;
-
-	zsys_handler_set(NULL);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	sigaddset(&signals, SIGUSR2);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (server->signal_fd < 0)
-		return error_set(err, -errno, "cannot make a signalfd: %s", strerror(errno));
-	item.fd = server->signal_fd;
-	return zloop_poller(server->loop, &item, on_signal, server) < 0 ? -ENOMEM : 0;
 }
 
 static int start_writer(struct server *server, struct error *err)
@@ -126,9 +89,9 @@ static int start_intake(struct server *server, struct error *err)
 static int start_responder(struct server *server, struct error *err)
 {
 	const struct config *config = server->program->config;
-	int64_t port = config_integer(config, "server", "rep_port");
-	char endpoint[CONFIG_VALUE_MAX + 32], port_text[24] = "*";
-	struct responder_options options = { .endpoint = endpoint,
+	char endpoint[CONFIG_ENDPOINT_SIZE];
+	struct responder_options options = { .endpoint = config_endpoint(config, "server", "host",
+						     "rep_port", endpoint),
 		.threads = ANSWER_THREADS,
 		.queue_max = ANSWER_QUEUE_MAX,
 		.message_max = 2 * REQUEST_SIZE_MAX,
@@ -136,10 +99,6 @@ static int start_responder(struct server *server, struct error *err)
 		.refuse = answers_refuse,
 		.context = &server->answers };
 
-	if (port)
-		snprintf(port_text, sizeof(port_text), "%" PRId64, port);
-	snprintf(endpoint, sizeof(endpoint), "tcp://%s:%s", config_text(config, "server", "host"),
-		port_text);
 	server->answers = (struct answers){ clock_system(), server->store, server->writer,
 		server->workers, &server->counters, clock_wall_ms(clock_system()) };
 	return responder_new(server->loop, &options, &server->responder, err);
@@ -149,9 +108,9 @@ static int start(struct server *server, struct error *err)
 {
 	int r;
 
-	server->signal_fd = -1;
 	server->loop = zloop_new();
-	r = server->loop ? catch_signals(server, err) : -ENOMEM;
+	r = server->loop ? signals_new(server->loop, on_user_signal, server, &server->signals, err)
+			 : -ENOMEM;
 	if (r == 0)
 		r = open_store(server, err);
 	if (r == 0)
@@ -175,8 +134,7 @@ static void stop(struct server *server)
 	workers_free(server->workers);
 	store_free(server->store);
 	zloop_destroy(&server->loop);
-	if (server->signal_fd >= 0)
-		close(server->signal_fd);
+	signals_free(server->signals);
 }
 
 static void announce(struct server *server)

@@ -13,15 +13,12 @@
 
 #include <czmq.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/program.h"
+#include "base/signals.h"
 #include "collect/libvirt/child.h"
 #include "model/settings.h"
 #include "worker/inbox.h"
@@ -36,7 +33,7 @@ struct worker {
 	char host[INSTANCE_TEXT_MAX + 1];
 	const char *id;
 	zloop_t *loop;
-	int signal_fd;
+	struct signals *signals;
 	struct inbox *inbox;
 	struct collector *collector;
 	struct spool *spool;
@@ -46,39 +43,6 @@ struct worker {
 	int64_t next_tick_ms;      /* wall clock */
 	int64_t next_heartbeat_ms; /* CLOCK_BOOTTIME */
 };
-
-static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument)
-{
-	struct worker *worker = argument;
-	struct signalfd_siginfo info;
-
-	if (read(worker->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return 0;
-	if (info.ssi_signo != SIGHUP)
-		return -1;
-	log_reopen();
-	return 0;
-}
-
-/* Before any thread starts, so that all of them inherit the mask. */
-static int catch_signals(struct worker *worker, struct error *err)
-{
-	zmq_pollitem_t item = { .events = ZMQ_POLLIN };
-	sigset_t signals;
-
-	zsys_handler_set(NULL);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	worker->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (worker->signal_fd < 0)
-		return error_set(err, -errno, "cannot make a signalfd: %s", strerror(errno));
-	item.fd = worker->signal_fd;
-	return zloop_poller(worker->loop, &item, on_signal, worker) < 0 ? -ENOMEM : 0;
-}
 
 static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
@@ -184,7 +148,7 @@ static int start(struct worker *worker, struct error *err)
 
 	configure(worker);
 	worker->loop = zloop_new();
-	r = worker->loop ? catch_signals(worker, err) : -ENOMEM;
+	r = worker->loop ? signals_new(worker->loop, NULL, NULL, &worker->signals, err) : -ENOMEM;
 	if (r == 0)
 		r = inbox_new(&worker->inbox);
 	if (r == 0)
@@ -228,8 +192,7 @@ static void stop(struct worker *worker)
 	spool_free(worker->spool);
 	inbox_free(worker->inbox);
 	zloop_destroy(&worker->loop);
-	if (worker->signal_fd >= 0)
-		close(worker->signal_fd);
+	signals_free(worker->signals);
 }
 
 int main(int argc, char **argv)
@@ -239,7 +202,7 @@ int main(int argc, char **argv)
 		.section = "worker",
 		.flag = "once",
 		.flag_help = "read once, print it as JSON, and exit" };
-	struct worker worker = { .program = &program, .signal_fd = -1 };
+	struct worker worker = { .program = &program };
 	struct error err = { 0 };
 	int status, r;
 
