@@ -37,7 +37,11 @@ def fetch_kernel(directory):
     kernels = sorted((directory / "boot").glob("vmlinuz-*"))
     if not kernels:
         directory.mkdir(parents=True, exist_ok=True)
-        run("apt-get", "download", package_of_kernel(), cwd=directory)
+        try:
+            run("apt-get", "download", package_of_kernel(), cwd=directory)
+        except RuntimeError:  # the lists are missing or old
+            run("apt-get", "update")
+            run("apt-get", "download", package_of_kernel(), cwd=directory)
         for package in directory.glob("*.deb"):
             run("dpkg", "-x", package, directory)
             package.unlink()

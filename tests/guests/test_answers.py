@@ -50,19 +50,22 @@ class Cloud:
         return harness.Questions(self.api.endpoints["rep"]).ask(method, **args)[0]
 
     def samples(self, guest, metric):
-        answer = self.ask("series", id=guest.uuid, metric=metric, **{"from": 0, "to": 0})
+        answer = self.ask("series", id=guest.uuid, metric=metric,
+                          **{"from": int(time.time()) - 60, "to": 0})
         return sorted(sample for series in answer["series"] for sample in series["samples"])
 
     def wait_sample(self, guest, metric):
         """The time (whole seconds) of a reading that was taken from now on."""
-        since = time.time() + 0.5
+        since = time.time()
 
         def find():
             try:
                 samples = self.samples(guest, metric)
             except AssertionError:
                 return None  # the instance is not known yet
-            return samples and samples[-1][0] >= since and samples[-1][0]
+            # The first one after a start is of no tick, and is no whole second.
+            later = [at for at, _ in samples if at > since and at == int(at)]
+            return later and later[-1]
 
         return until(find, f"a sample of {metric}")
 
