@@ -108,6 +108,19 @@ def test_with_all_stopped_libvirt_answers_and_all_comes_back(worker, receiver, g
     assert back <= 2 * INTERVAL + 1, f"all are back after {back:.1f} s"
 
 
+def test_a_stopped_guest_is_named_by_a_worker_whose_own_calls_do_not_hang(
+        worker, start, receiver, tmp_path, guests):
+    """The first worker's call holds the guest, so that NOWAIT passes it over for the second."""
+    stop(guests[0])
+    worker.wait_line(f"{guests[0].name}: its QEMU has not answered")
+    (tmp_path / "second").mkdir()
+    second = start(harness.Worker, *metering.worker_options(tmp_path / "second", INTERVAL),
+                   "worker.id=second", *receiver.options)
+    second.wait_line(f"{guests[0].name}: its QEMU has not answered")
+    guests[0].wake()
+    second.wait_line(f"{guests[0].name}: its QEMU answers again")
+
+
 def test_a_worker_that_restarts_while_guests_hang_does_not_take_more_of_libvirt(
         worker, start, receiver, tmp_path, guests):
     for guest in guests:

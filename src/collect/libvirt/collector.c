@@ -275,7 +275,9 @@ static bool is_occupied(struct reader *reader, const struct domain *domain)
 	       (int64_t)info.stateTime >= limit_ms / 2;
 }
 
-/* Only while calls hang, so that a round usually asks nothing per domain but GetInfo. */
+/* Only while calls hang or answers are partial (somebody else's call may be the one that hangs, and
+ * NOWAIT then passes the domain over), so that a round usually asks nothing per domain but GetInfo.
+ */
 static void find_silent(struct reader *reader)
 {
 	bool is_any = false, is_this;
@@ -283,7 +285,8 @@ static void find_silent(struct reader *reader)
 	for (size_t i = 0; i < reader->domains.count; i++) {
 		struct domain *domain = reader->domains.items[i];
 
-		if (!monitor_hung_calls(reader->monitor) && !domain->silent_ms)
+		if (!monitor_hung_calls(reader->monitor) && !domain->silent_ms &&
+			!domain->is_partial)
 			continue;
 		is_this = is_occupied(reader, domain);
 		is_any = is_any || is_this;
@@ -326,6 +329,14 @@ static void name_disks(struct reading *reading, const struct domain *domain, str
 	}
 }
 
+static bool has_disks(const struct reading *reading)
+{
+	for (size_t i = 0; i < reading->tuple_count; i++)
+		if (reading->tuples[i].group == METRIC_GROUP_BLK)
+			return true;
+	return false;
+}
+
 /* Those that are not known (any more) are left out. */
 static void deliver_answer(struct reader *reader, struct batch *batch)
 {
@@ -339,6 +350,7 @@ static void deliver_answer(struct reader *reader, struct batch *batch)
 
 		if (!domain || domain->id < 0)
 			continue;
+		domain->is_partial = domain->metadata.disk_count > 0 && !has_disks(reading);
 		name_disks(reading, domain, batch);
 		complete(reader, batch, reading, domain, time_ms);
 		batch->readings[kept++] = *reading;
