@@ -100,7 +100,7 @@ static int scan(struct store *store, struct reading_context *context, struct sto
 	return r;
 }
 
-static int read_all(struct store *store, const struct gather_question *question,
+static int read_column(struct store *store, const struct gather_question *question, uint32_t column,
 	struct gather *gather, struct error *err)
 {
 	size_t maximum = question->maximum ? question->maximum : GATHER_SAMPLES_MAX;
@@ -112,7 +112,7 @@ static int read_all(struct store *store, const struct gather_question *question,
 	for (size_t i = 0; r == 0 && i < question->identity->key_count; i++) {
 		struct store_scan one = { .instance = question->identity->keys[i],
 			.group = question->group,
-			.columns = question->columns,
+			.columns = column,
 			.parameter = context.parameter,
 			.from_ms = question->from_ms,
 			.to_ms = question->to_ms,
@@ -123,6 +123,19 @@ static int read_all(struct store *store, const struct gather_question *question,
 			    ? scan(store, &context, &one, err)
 			    : error_set(err, STORE_TOO_MUCH, "the answer needs too many samples");
 	}
+	return r;
+}
+
+/* One column at a time: the neighbours of the window are then those of this column, also where the
+ * row next to the window lacks it. */
+static int read_all(struct store *store, const struct gather_question *question,
+	struct gather *gather, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned int column = 0; r == 0 && column < METRIC_COLUMNS_MAX; column++)
+		if (question->columns & (1u << column))
+			r = read_column(store, question, 1u << column, gather, err);
 	return r;
 }
 
