@@ -22,7 +22,7 @@ struct domain {
 	int64_t described_ms; /* CLOCK_BOOTTIME */
 	int64_t silent_ms;    /* since when its QEMU does not answer, wall clock; 0: it does */
 	int64_t memory_max_kib, memory_kib; /* of virDomainGetInfo */
-	bool is_partial; /* the last answer of the child lacked its disks */
+	bool is_partial;                    /* the last answer of the child lacked its disks */
 	bool is_seen;
 };
 
