@@ -141,3 +141,17 @@ def test_a_worker_that_restarts_while_guests_hang_does_not_take_more_of_libvirt(
         guest.wake()
     until(lambda: all("blk" in metering.groups_of(receiver.readings(woken), guest)
                       for guest in guests), "all are read again")
+
+
+def test_a_worker_ends_well_while_libvirt_reports_events(start, tmp_path, guests):
+    """Without a server it takes its time to say goodbye; events still come meanwhile."""
+    worker = start(harness.Worker, *metering.worker_options(tmp_path, INTERVAL),
+                   "worker.dataserver_port=1")
+    rounds = 0
+    while worker.process.poll() is None:
+        answers("suspend", guests[0].name)
+        answers("resume", guests[0].name)
+        rounds += 1
+        if rounds == 20:  # by now it has long been connected
+            worker.signal(signal.SIGTERM)
+    worker.stop()

@@ -52,7 +52,7 @@ struct reader {
 	size_t change_count;
 
 	/* The thread's own. */
-	virConnectPtr connection;
+	struct connection *connection;
 	int64_t retry_ms, backoff_ms;
 	struct domains domains;
 	struct monitor *monitor;
@@ -93,8 +93,7 @@ static void on_lost(void *context)
 
 static void disconnect(struct reader *reader, const char *why)
 {
-	connection_close(reader->connection);
-	reader->connection = NULL;
+	reader->connection = connection_close(reader->connection);
 	domains_deinit(&reader->domains);
 	reader->backoff_ms = MIN_OF(MAX_OF(reader->backoff_ms * 2, 1000), BACKOFF_MAX_MS);
 	reader->retry_ms = clock_monotonic_ms(reader->context.clock) + reader->backoff_ms;
@@ -204,7 +203,7 @@ static bool read_cheap(struct reader *reader, int64_t time_ms)
 	if (batch_new(&batch) < 0)
 		return false;
 	batch->host = reader->context.host;
-	count = virConnectGetAllDomainStats(reader->connection,
+	count = virConnectGetAllDomainStats(connection_handle(reader->connection),
 		VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_INTERFACE, &records,
 		VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE);
 	if (count < 0) {
@@ -263,7 +262,8 @@ static void note_silence(struct reader *reader, struct domain *domain, bool is_s
 
 static bool is_occupied(struct reader *reader, const struct domain *domain)
 {
-	virDomainPtr handle = virDomainLookupByUUID(reader->connection, domain->uuid.bytes);
+	virDomainPtr handle =
+		virDomainLookupByUUID(connection_handle(reader->connection), domain->uuid.bytes);
 	virDomainControlInfo info = { 0 };
 	bool is_known = handle && virDomainGetControlInfo(handle, &info, 0) == 0;
 	int64_t limit_ms =

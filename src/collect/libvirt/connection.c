@@ -4,6 +4,7 @@
 
 #include <libvirt/virterror.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "base/text.h"
 
@@ -45,68 +46,167 @@ int connection_prepare(void)
 	return 0;
 }
 
-static void tell(virDomainPtr domain, const struct connection_events *events, bool is_urgent)
+/* Who is told. Libvirt's event thread may be in a callback while the connection is closed, so this
+ * belongs to the callbacks: each registration holds a reference, and so does the connection. */
+struct listener {
+	pthread_mutex_t lock;
+	const struct connection_events *events; /* NULL: closed */
+	int references;
+};
+
+struct connection {
+	virConnectPtr handle;
+	struct listener *listener;
+	int callbacks[4]; /* -1: not registered */
+};
+
+static void release(void *argument)
+{
+	struct listener *listener = argument;
+	bool is_last;
+
+	pthread_mutex_lock(&listener->lock);
+	is_last = --listener->references == 0;
+	pthread_mutex_unlock(&listener->lock);
+	if (!is_last)
+		return;
+	pthread_mutex_destroy(&listener->lock);
+	free(listener);
+}
+
+static void hold(struct listener *listener)
+{
+	pthread_mutex_lock(&listener->lock);
+	listener->references++;
+	pthread_mutex_unlock(&listener->lock);
+}
+
+static void tell(virDomainPtr domain, struct listener *listener, bool is_urgent)
 {
 	struct uuid uuid;
 
-	if (virDomainGetUUID(domain, uuid.bytes) == 0)
-		events->changed(events->context, &uuid, is_urgent);
+	if (virDomainGetUUID(domain, uuid.bytes) < 0)
+		return;
+	pthread_mutex_lock(&listener->lock);
+	if (listener->events)
+		listener->events->changed(listener->events->context, &uuid, is_urgent);
+	pthread_mutex_unlock(&listener->lock);
 }
 
 static int on_lifecycle(
-	virConnectPtr connection, virDomainPtr domain, int event, int detail, void *events)
+	virConnectPtr connection, virDomainPtr domain, int event, int detail, void *listener)
 {
-	tell(domain, events,
+	tell(domain, listener,
 		event == VIR_DOMAIN_EVENT_STARTED || event == VIR_DOMAIN_EVENT_SHUTDOWN);
 	return 0;
 }
 
 static void on_device(
-	virConnectPtr connection, virDomainPtr domain, const char *alias, void *events)
+	virConnectPtr connection, virDomainPtr domain, const char *alias, void *listener)
 {
-	tell(domain, events, false);
+	tell(domain, listener, false);
 }
 
 static void on_metadata(virConnectPtr connection, virDomainPtr domain, int type,
-	const char *namespace, void *events)
+	const char *namespace, void *listener)
 {
-	tell(domain, events, false);
+	tell(domain, listener, false);
 }
 
 static void on_close(virConnectPtr connection, int reason, void *argument)
 {
-	const struct connection_events *events = argument;
+	struct listener *listener = argument;
 
-	events->lost(events->context);
+	pthread_mutex_lock(&listener->lock);
+	if (listener->events)
+		listener->events->lost(listener->events->context);
+	pthread_mutex_unlock(&listener->lock);
 }
 
-virConnectPtr connection_open(
-	const char *uri, const struct connection_events *events, char *text, size_t size)
+static struct connection *make(const struct connection_events *events)
 {
-	void *context = (void *)(uintptr_t)events;
-	virConnectPtr connection = virConnectOpenReadOnly(uri);
+	struct connection *connection = calloc(1, sizeof(*connection));
+	struct listener *listener = calloc(1, sizeof(*listener));
 
-	if (!connection) {
-		(void)text_copy(text, size, virGetLastErrorMessage());
+	if (!connection || !listener) {
+		free(connection);
+		free(listener);
 		return NULL;
 	}
-	(void)virConnectSetKeepAlive(connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
-	(void)virConnectRegisterCloseCallback(connection, on_close, context, NULL);
-	virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-		VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), context, NULL);
-	virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
-		VIR_DOMAIN_EVENT_CALLBACK(on_device), context, NULL);
-	virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-		VIR_DOMAIN_EVENT_CALLBACK(on_device), context, NULL);
-	virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
-		VIR_DOMAIN_EVENT_CALLBACK(on_metadata), context, NULL);
+	pthread_mutex_init(&listener->lock, NULL);
+	listener->events = events;
+	listener->references = 1;
+	connection->listener = listener;
+	for (size_t i = 0; i < ARRAY_SIZE(connection->callbacks); i++)
+		connection->callbacks[i] = -1;
 	return connection;
 }
 
-void connection_close(virConnectPtr connection)
+static void subscribe(struct connection *connection)
+{
+	static const struct {
+		int event;
+		virConnectDomainEventGenericCallback function;
+	} events[] = {
+		{ VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle) },
+		{ VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+		{ VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+		{ VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_metadata) },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		hold(connection->listener);
+		connection->callbacks[i] = virConnectDomainEventRegisterAny(connection->handle,
+			NULL, events[i].event, events[i].function, connection->listener, release);
+		if (connection->callbacks[i] < 0)
+			release(connection->listener);
+	}
+	hold(connection->listener);
+	if (virConnectRegisterCloseCallback(
+		    connection->handle, on_close, connection->listener, release) < 0)
+		release(connection->listener);
+}
+
+struct connection *connection_open(
+	const char *uri, const struct connection_events *events, char *text, size_t size)
+{
+	struct connection *connection = make(events);
+
+	if (!connection) {
+		(void)text_copy(text, size, "out of memory");
+		return NULL;
+	}
+	connection->handle = virConnectOpenReadOnly(uri);
+	if (!connection->handle) {
+		(void)text_copy(text, size, virGetLastErrorMessage());
+		return connection_close(connection);
+	}
+	(void)virConnectSetKeepAlive(connection->handle, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
+	subscribe(connection);
+	return connection;
+}
+
+struct connection *connection_close(struct connection *connection)
 {
 	if (!connection)
-		return;
-	(void)virConnectUnregisterCloseCallback(connection, on_close);
-	virConnectClose(connection);
+		return NULL;
+	pthread_mutex_lock(&connection->listener->lock);
+	connection->listener->events = NULL;
+	pthread_mutex_unlock(&connection->listener->lock);
+	for (size_t i = 0; i < ARRAY_SIZE(connection->callbacks); i++)
+		if (connection->callbacks[i] >= 0)
+			(void)virConnectDomainEventDeregisterAny(
+				connection->handle, connection->callbacks[i]);
+	if (connection->handle) {
+		(void)virConnectUnregisterCloseCallback(connection->handle, on_close);
+		virConnectClose(connection->handle);
+	}
+	release(connection->listener);
+	free(connection);
+	return NULL;
+}
+
+virConnectPtr connection_handle(const struct connection *connection)
+{
+	return connection->handle;
 }

@@ -20,7 +20,12 @@ struct connection_events {
 /* Once in a process, before the first connection; starts the event thread. 0 or negative. */
 MUST_CHECK int connection_prepare(void);
 
-/* NULL: libvirt's reason is in text. */
-virConnectPtr connection_open(
+struct connection;
+
+/* NULL: libvirt's reason is in text. events is kept until connection_close, after which nothing is
+ * told any more, though libvirt may still have events under way. */
+struct connection *connection_open(
 	const char *uri, const struct connection_events *events, char *text, size_t size);
-void connection_close(virConnectPtr connection);
+struct connection *connection_close(struct connection *connection);
+
+virConnectPtr connection_handle(const struct connection *connection);
