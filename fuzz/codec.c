@@ -10,6 +10,7 @@
 
 #include "fuzz/target.h"
 #include "store/remote/codec.h"
+#include "store/packed.h"
 #include "store/sqlite/private.h"
 
 enum { ARENA_MAX = 64 * 1024 * 1024, COLUMNS = 8 };
@@ -81,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		(void)!rows_read(&from, COLUMNS, ignore_row, NULL);
 		break;
 	case 'n':
-		(void)!info_read(&from, &arena, &info);
+		packed_read_info(&from, &arena, &info);
 		break;
 	case 'z':
 		(void)!blob_unpack(bytes + 1, size - 1, &blob);

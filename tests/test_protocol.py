@@ -138,6 +138,17 @@ def test_local_info_is_kept_with_the_time_from_which_it_held(server):
     assert server.instances(name="other") == {}
 
 
+def test_the_same_info_after_a_restart_is_no_news(start):
+    info = {"uuid": UUID, "since": now_ms() - 1000, "name": "instance-000000ba"}
+    for life in range(3):
+        server = start(Server)
+        with Peer(server, spool=f"spool{life}") as worker:
+            worker.wait_ack(worker.send_enveloped("1", {"host": "h1", "instances": [info]}))
+        assert len(server.instances()[UUID]["infos"]) == 1
+        assert server.instances()[UUID]["infos"][0]["uuid"] == UUID
+        server.stop()
+
+
 def test_an_old_workers_local_info_harms_nothing(server):
     with Peer(server) as old:
         old.send("1", {"anything": 1})

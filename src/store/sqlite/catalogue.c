@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/packed.h"
 #include "store/sqlite/private.h"
 
 static const char schema[] =
@@ -158,7 +159,7 @@ static int add_infos(struct sqlite_store *store, struct resident *resident, stru
 	buffer_init(&buffer, RESIDENT_INFO_MEMORY_MAX);
 	for (size_t i = resident->infos_stored; i < resident->info_count && r == 0; i++) {
 		buffer_clear(&buffer);
-		info_write(&buffer, &resident->infos[i]);
+		packed_write_info(&buffer, &resident->infos[i]);
 		r = buffer_check(&buffer);
 		if (r < 0)
 			return r;
@@ -394,10 +395,12 @@ static int load_info(struct sqlite_store *store, sqlite3_stmt *row, struct error
 	struct instance_info info = { 0 };
 
 	arena_init(&arena, RESIDENT_INFO_MEMORY_MAX);
-	if (!resident || info_read(&cursor, &arena, &info) < 0) {
+	packed_read_info(&cursor, &arena, &info);
+	if (!resident || cursor.is_broken) {
 		store->counters.corrupt++;
 		return 0;
 	}
+	info.uuid = resident->key.uuid;
 	if (resident_add_info(resident, &info) < 0)
 		return -ENOMEM;
 	resident->infos_stored = resident->info_count;

@@ -10,7 +10,7 @@
 
 #include "store/sqlite/private.h"
 
-enum { ROWS_MAX = 16 * 1024 * 1024, TEXT_MAX = 4096 };
+enum { ROWS_MAX = 16 * 1024 * 1024 };
 
 void rows_write(struct buffer *to, unsigned int columns, const struct row *rows,
 	const int64_t *values, size_t count)
@@ -53,75 +53,6 @@ int rows_read(struct cursor *from, unsigned int columns, row_fn each, void *cont
 			return -EBADMSG;
 		r = each(context, time_ms, present, values);
 	}
-	return from->is_broken ? -EBADMSG : r;
-}
-
-void info_write(struct buffer *to, const struct instance_info *info)
-{
-	buffer_write_signed(to, info->since_ms);
-	for (size_t i = 0; i < instance_field_count; i++)
-		buffer_write_string(to, *instance_field_at((struct instance_info *)info, i));
-	buffer_write_signed(to, info->vcpus);
-	buffer_write_signed(to, info->memory_mib);
-	buffer_write_signed(to, info->disk_gib);
-	buffer_write_varint(to, info->port_count);
-	for (size_t i = 0; i < info->port_count; i++) {
-		const struct instance_port *port = &info->ports[i];
-
-		buffer_write_string(to, port->nic);
-		buffer_write_string(to, port->mac);
-		buffer_write_string(to, port->port_id);
-		buffer_write_varint(to, port->address_count);
-		for (size_t j = 0; j < port->address_count; j++)
-			buffer_write_string(to, port->addresses[j]);
-	}
-}
-
-static const char *read_text(struct cursor *from, struct arena *arena)
-{
-	char text[TEXT_MAX + 1];
-	const char *kept;
-
-	cursor_read_string(from, text, TEXT_MAX);
-	kept = arena_copy_text(arena, text, strlen(text));
-	return kept ? kept : "";
-}
-
-static int read_port(struct cursor *from, struct arena *arena, struct instance_port *ret_port)
-{
-	const char **addresses;
-
-	ret_port->nic = read_text(from, arena);
-	ret_port->mac = read_text(from, arena);
-	ret_port->port_id = read_text(from, arena);
-	ret_port->address_count = cursor_read_size(from, INSTANCE_ADDRESSES_MAX);
-	addresses = arena_take_array(arena, ret_port->address_count + 1, sizeof(*addresses));
-	if (!addresses)
-		return -ENOMEM;
-	for (size_t i = 0; i < ret_port->address_count; i++)
-		addresses[i] = read_text(from, arena);
-	ret_port->addresses = addresses;
-	return 0;
-}
-
-int info_read(struct cursor *from, struct arena *arena, struct instance_info *ret_info)
-{
-	struct instance_port *ports;
-	int r = 0;
-
-	ret_info->since_ms = cursor_read_signed(from);
-	for (size_t i = 0; i < instance_field_count; i++)
-		*instance_field_at(ret_info, i) = read_text(from, arena);
-	ret_info->vcpus = cursor_read_signed(from);
-	ret_info->memory_mib = cursor_read_signed(from);
-	ret_info->disk_gib = cursor_read_signed(from);
-	ret_info->port_count = cursor_read_size(from, INSTANCE_PORTS_MAX);
-	ports = arena_take_array(arena, ret_info->port_count + 1, sizeof(*ports));
-	if (!ports)
-		return -ENOMEM;
-	ret_info->ports = ports;
-	for (size_t i = 0; i < ret_info->port_count && r == 0; i++)
-		r = read_port(from, arena, &ports[i]);
 	return from->is_broken ? -EBADMSG : r;
 }
 

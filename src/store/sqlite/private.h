@@ -75,13 +75,11 @@ MUST_CHECK int sqlite_execute(sqlite3 *db, const char *sql, struct error *err);
 /* Opens a file with the settings that all of them have. */
 MUST_CHECK int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err);
 
-/* codec.c: rows as they stand in journal and chunks, and the info of an instance. */
+/* codec.c: rows as they stand in journal and chunks. */
 void rows_write(struct buffer *to, unsigned int columns, const struct row *rows,
 	const int64_t *values, size_t count);
 typedef int (*row_fn)(void *context, int64_t time_ms, uint16_t present, const int64_t *values);
 MUST_CHECK int rows_read(struct cursor *from, unsigned int columns, row_fn each, void *context);
-void info_write(struct buffer *to, const struct instance_info *info);
-MUST_CHECK int info_read(struct cursor *from, struct arena *arena, struct instance_info *ret_info);
 /* NULL if there is no memory. */
 ZSTD_CCtx *blob_compressor_new(void);
 MUST_CHECK int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *to);
