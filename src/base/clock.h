@@ -11,6 +11,8 @@ struct clock {
 	int64_t (*wall_ms)(const struct clock *clock); /* UTC milliseconds since 1970 */
 	int64_t (*monotonic_ms)(
 		const struct clock *clock); /* CLOCK_BOOTTIME, counts in suspend too */
+	/* NULL, or how often wall_ms has stepped back: within one segment it never does. */
+	uint32_t (*segment)(const struct clock *clock);
 };
 
 /* The system's. Any thread. */
@@ -34,4 +36,9 @@ static inline int64_t clock_wall_ms(const struct clock *clock)
 static inline int64_t clock_monotonic_ms(const struct clock *clock)
 {
 	return clock->monotonic_ms(clock);
+}
+
+static inline uint32_t clock_segment(const struct clock *clock)
+{
+	return clock->segment ? clock->segment(clock) : 0;
 }

@@ -29,7 +29,7 @@ struct collector_context {
 	const struct config *config;
 	const char *host;
 	/* Any thread of the collector. Takes the batch, which holds readings, infos or both; the
-	 * last one of a round says so (is_round_end). */
+	 * last one of a round says so (until_ms). */
 	void (*deliver)(void *worker, struct batch **batch);
 	void (*notice)(void *worker, const struct collector_notice *notice);
 	void *worker;

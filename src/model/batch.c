@@ -70,6 +70,17 @@ struct instance_info *batch_add_info(struct batch *batch)
 	return info;
 }
 
+struct gap *batch_add_gap(struct batch *batch)
+{
+	struct gap *gaps = grow(&batch->arena, batch->gaps, batch->gap_count, sizeof(*gaps));
+
+	if (!gaps)
+		return NULL;
+	batch->gaps = gaps;
+	gaps[batch->gap_count] = (struct gap){ .reason = "" };
+	return &gaps[batch->gap_count++];
+}
+
 struct tuple *batch_add_tuple(struct batch *batch, struct reading *reading)
 {
 	struct tuple *tuples = grow(

@@ -35,7 +35,9 @@ struct tuple {
 	uint16_t present; /* bit i: values[i] was given. Absent is not zero. */
 	const char *parameter;
 	const char
-		*life; /* which life of the device, inside the epoch; "" where the epoch says it */
+		*life;  /* which life of the device, inside the epoch; "" where the epoch says it */
+	bool has_start; /* the device's counters began at another time than the reading's epoch: */
+	int64_t start_ms; /* then, or EPOCH_START_UNKNOWN */
 	int64_t values[METRIC_COLUMNS_MAX];
 };
 
@@ -63,12 +65,33 @@ struct reading {
 	size_t tuple_count;
 };
 
-/* Which message of which spool this was (design: delivery). */
+/* A time in which nothing was read, or what was read is lost: usage in (from, to) is known only
+ * where an epoch bridges it (docs/usage.md). */
+struct gap {
+	bool has_instance; /* false: all instances of the host */
+	struct uuid instance;
+	int64_t from_ms, to_ms; /* from_ms <= to_ms; the last and the first reading around it */
+	const char *reason;     /* one of the words of docs/usage.md: "dropped", "not-running" */
+};
+
+/* When the counters of a tuple were zero, or EPOCH_START_UNKNOWN. */
+static inline int64_t tuple_start_ms(const struct reading *reading, const struct tuple *tuple)
+{
+	return tuple->has_start ? tuple->start_ms : reading->start_ms;
+}
+
+/* Which message of which spool this was (docs/protocol.md). */
 struct envelope {
 	const char *worker;
 	const char *spool;
 	uint64_t sequence;
-	uint64_t oldest; /* the oldest number that the worker still keeps */
+	uint64_t oldest;   /* the oldest number that the worker still keeps */
+	uint64_t previous; /* the number kept before this one; those in between were thinned out */
+	/* The first and last time of its readings; 0 without any. */
+	int64_t first_ms, last_ms;
+	/* Everything that this worker read until this time is in this message or in earlier ones;
+	 * 0: it does not say. */
+	int64_t until_ms;
 };
 
 struct batch {
@@ -79,17 +102,22 @@ struct batch {
 	size_t reading_count;
 	struct instance_info *infos;
 	size_t info_count;
-	bool is_round_end; /* the collector's last of one round; not sent */
+	struct gap *gaps;
+	size_t gap_count;
+	/* Not 0: with this batch, everything until this time has been read (the last batch of a
+	 * round). It travels in the envelope. */
+	int64_t until_ms;
 };
 
 MUST_CHECK int batch_new(struct batch **ret_batch);
 struct batch *batch_free(struct batch *batch);
 CLEANUP_DEFINE(struct batch, batch_free)
 
-/* Appends one zeroed reading or info with the texts "" and the numbers unknown; NULL if there is no
- * memory. Pointers from earlier calls are then no longer valid. */
+/* Appends one zeroed reading, info or gap with the texts "" and the numbers unknown; NULL if there
+ * is no memory. Pointers from earlier calls are then no longer valid. */
 struct reading *batch_add_reading(struct batch *batch);
 struct instance_info *batch_add_info(struct batch *batch);
+struct gap *batch_add_gap(struct batch *batch);
 struct tuple *batch_add_tuple(struct batch *batch, struct reading *reading);
 
 /* A copy of the text in the batch's arena; NULL if there is no memory. */

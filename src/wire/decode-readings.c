@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* Messages of our own workers: readings and instances (docs/protocol.md). */
+/* Messages of our own workers: readings, instances and gaps (docs/protocol.md). */
 
 #include <errno.h>
 #include <string.h>
@@ -40,12 +40,27 @@ static void decode_values(
 	}
 }
 
+static bool json_is_empty_string(const json_t *json)
+{
+	return json_is_string(json) && json_string_length(json) == 0;
+}
+
+/* null: unknown. false: neither that nor a time. */
+static bool decode_start(const json_t *json, struct tuple *tuple)
+{
+	tuple->has_start = json != NULL;
+	tuple->start_ms = EPOCH_START_UNKNOWN;
+	return !json || json_is_null(json) ||
+	       (decode_value(json, &tuple->start_ms) && tuple->start_ms <= TIME_MS_MAX);
+}
+
 static int decode_tuple(
 	struct decoding *decoding, const char *subject, const json_t *json, struct reading *reading)
 {
 	const json_t *name = json_array_get(json, 0), *life = json_array_get(json, 3);
 	const char *parameter = decode_name(json_array_get(json, 1), PARAMETER_TEXT_MAX);
 	const char *life_text = decode_name(life, EPOCH_TEXT_MAX);
+	bool is_named = parameter && (!life || life_text || json_is_empty_string(life));
 	struct tuple *tuple;
 	enum metric_group group;
 	int r;
@@ -53,11 +68,11 @@ static int decode_tuple(
 	if (!json_is_array(json) || !json_is_string(name) ||
 		!json_is_array(json_array_get(json, 2))) {
 		REFUSE(decoding, REFUSAL_SHAPE, subject,
-			"a tuple is [group, parameter, [values], life]");
+			"a tuple is [group, parameter, [values], life, start]");
 		return 0;
 	}
 	group = metric_group_by_name(json_string_value(name), json_string_length(name));
-	if (group == _METRIC_GROUP_COUNT || !parameter || (life && !life_text)) {
+	if (group == _METRIC_GROUP_COUNT || !is_named) {
 		REFUSE(decoding, REFUSAL_NAME, subject,
 			"a tuple's group, parameter or life has no usable name");
 		return 0;
@@ -72,6 +87,10 @@ static int decode_tuple(
 	if (r < 0)
 		return r;
 	decode_values(decoding, subject, json_array_get(json, 2), tuple);
+	if (!decode_start(json_array_get(json, 4), tuple)) {
+		REFUSE(decoding, REFUSAL_NUMBER, subject, "a tuple's start is no time");
+		tuple->present = 0;
+	}
 	if (!tuple->present)
 		reading->tuple_count--;
 	return 0;
@@ -149,7 +168,7 @@ static int decode_reading(struct decoding *decoding, const json_t *json)
 		REFUSE(decoding, REFUSAL_SHAPE, subject, "'data' is no array, or too long");
 		return MESSAGE_REFUSED;
 	}
-	if (epoch && !epoch_text && json_string_length(epoch) > 0) {
+	if (epoch && !epoch_text && !json_is_empty_string(epoch)) {
 		REFUSE(decoding, REFUSAL_NAME, subject, "the epoch has no usable name");
 		return MESSAGE_REFUSED;
 	}
@@ -291,5 +310,39 @@ int decode_infos(struct decoding *decoding, const json_t *root)
 
 	for (size_t i = 0; r == 0 && i < json_array_size(instances); i++)
 		r = decode_info(decoding, json_array_get(instances, i));
+	return r;
+}
+
+static int decode_gap(struct decoding *decoding, const json_t *json)
+{
+	const char *reason = decode_name(json_object_get(json, "reason"), INSTANCE_TEXT_MAX);
+	const json_t *uuid = json_object_get(json, "uuid");
+	struct gap gap = { .has_instance = uuid != NULL }, *added;
+
+	if (!reason || (uuid && (!json_is_string(uuid) ||
+					uuid_parse(json_string_value(uuid), &gap.instance) < 0))) {
+		refuse(decoding->report, REFUSAL_NAME, "a gap without a reason, or with no UUID");
+		return 0;
+	}
+	if (!decode_value(json_object_get(json, "from"), &gap.from_ms) ||
+		!decode_value(json_object_get(json, "to"), &gap.to_ms) || gap.from_ms > gap.to_ms ||
+		!decode_time_is_sane(decoding, gap.to_ms)) {
+		refuse(decoding->report, REFUSAL_TIME, "a gap without a sane begin and end");
+		return 0;
+	}
+	added = batch_add_gap(decoding->batch);
+	if (!added)
+		return -ENOMEM;
+	*added = gap;
+	return copy_text(decoding, reason, &added->reason);
+}
+
+int decode_gaps(struct decoding *decoding, const json_t *root)
+{
+	const json_t *gaps = json_object_get(root, "gaps");
+	int r = decode_host(decoding, root);
+
+	for (size_t i = 0; r == 0 && i < json_array_size(gaps); i++)
+		r = decode_gap(decoding, json_array_get(gaps, i));
 	return r;
 }

@@ -37,4 +37,5 @@ bool decode_time_is_sane(const struct decoding *decoding, int64_t time_ms);
 /* Each fills decoding->batch with what is valid. -ENOMEM, or 0. */
 MUST_CHECK int decode_readings(struct decoding *decoding, const json_t *root);
 MUST_CHECK int decode_infos(struct decoding *decoding, const json_t *root);
+MUST_CHECK int decode_gaps(struct decoding *decoding, const json_t *root);
 MUST_CHECK int decode_legacy(struct decoding *decoding, const json_t *root);

@@ -189,6 +189,26 @@ static int decode_heartbeat(
 	return 0;
 }
 
+/* What an envelope may say besides. */
+static bool decode_envelope_details(const json_t *root, struct envelope *envelope)
+{
+	const json_t *previous = json_object_get(root, "previous"),
+		     *times = json_object_get(root, "times"),
+		     *until = json_object_get(root, "until");
+	int64_t number = (int64_t)envelope->sequence - 1;
+
+	if (previous && (!decode_value(previous, &number) || number >= (int64_t)envelope->sequence))
+		return false;
+	envelope->previous = (uint64_t)number;
+	if (times &&
+		(!decode_value(json_array_get(times, 0), &envelope->first_ms) ||
+			!decode_value(json_array_get(times, 1), &envelope->last_ms) ||
+			envelope->first_ms > envelope->last_ms || envelope->last_ms > TIME_MS_MAX))
+		return false;
+	return !until ||
+	       (decode_value(until, &envelope->until_ms) && envelope->until_ms <= TIME_MS_MAX);
+}
+
 int message_decode_envelope(const struct frame *frame, struct arena *arena,
 	struct envelope *ret_envelope, struct message_report *report)
 {
@@ -206,10 +226,16 @@ int message_decode_envelope(const struct frame *frame, struct arena *arena,
 		json_decref(root);
 		return MESSAGE_REFUSED;
 	}
-	envelope.worker = arena_copy_text(arena, worker, strlen(worker));
-	envelope.spool = arena_copy_text(arena, spool, strlen(spool));
 	envelope.sequence = (uint64_t)sequence;
 	envelope.oldest = (uint64_t)oldest;
+	if (!decode_envelope_details(root, &envelope)) {
+		refuse(report, REFUSAL_ENVELOPE,
+			"an envelope's previous is no number below seq, or times or until no time");
+		json_decref(root);
+		return MESSAGE_REFUSED;
+	}
+	envelope.worker = arena_copy_text(arena, worker, strlen(worker));
+	envelope.spool = arena_copy_text(arena, spool, strlen(spool));
 	json_decref(root);
 	if (!envelope.worker || !envelope.spool)
 		return -ENOMEM;
@@ -235,6 +261,8 @@ static int decode_data(struct decoding *decoding, enum message_type type, const 
 		return decode_readings(decoding, root);
 	if (json_is_array(json_object_get(root, "instances")))
 		return decode_infos(decoding, root);
+	if (json_is_array(json_object_get(root, "gaps")))
+		return decode_gaps(decoding, root);
 	decoding->report->is_legacy = true;
 	if (type == MESSAGE_LOCAL_INFO)
 		return 0;
@@ -273,7 +301,8 @@ static int decode_batch(const struct frame *frames, size_t count,
 	json_decref(root);
 	if (r < 0)
 		return r;
-	if (message->batch->reading_count || message->batch->info_count)
+	if (message->batch->reading_count || message->batch->info_count ||
+		message->batch->gap_count)
 		return 0;
 	return is_anything_refused(report) ? MESSAGE_REFUSED : 0;
 }

@@ -39,10 +39,14 @@ static void write_tuple(struct buffer *to, const struct tuple *tuple)
 			buffer_write(to, "null", 4);
 	}
 	buffer_write_u8(to, ']');
-	if (tuple->life[0]) {
+	if (tuple->life[0] || tuple->has_start) {
 		buffer_write_u8(to, ',');
 		json_text_write_string(to, tuple->life);
 	}
+	if (tuple->has_start && tuple->start_ms == EPOCH_START_UNKNOWN)
+		buffer_print(to, ",null");
+	else if (tuple->has_start)
+		buffer_print(to, ",%" PRId64, tuple->start_ms);
 	buffer_write_u8(to, ']');
 }
 
@@ -149,14 +153,48 @@ void message_encode_infos(
 	buffer_write(to, "]}", 2);
 }
 
+static void write_gap(struct buffer *to, const struct gap *gap)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	buffer_write_u8(to, '{');
+	if (gap->has_instance) {
+		write_member(to, "uuid", uuid_format(&gap->instance, uuid));
+		buffer_write_u8(to, ',');
+	}
+	buffer_print(to, "\"from\":%" PRId64 ",\"to\":%" PRId64 ",", gap->from_ms, gap->to_ms);
+	write_member(to, "reason", gap->reason);
+	buffer_write_u8(to, '}');
+}
+
+void message_encode_gaps(struct buffer *to, const char *host, const struct gap *gaps, size_t count)
+{
+	buffer_write_u8(to, '{');
+	write_member(to, "host", host);
+	buffer_print(to, ",\"gaps\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buffer_write_u8(to, ',');
+		write_gap(to, &gaps[i]);
+	}
+	buffer_write(to, "]}", 2);
+}
+
 void message_encode_envelope(struct buffer *to, const struct envelope *envelope)
 {
 	buffer_write_u8(to, '{');
 	write_member(to, "worker", envelope->worker);
 	buffer_write_u8(to, ',');
 	write_member(to, "spool", envelope->spool);
-	buffer_print(to, ",\"seq\":%" PRIu64 ",\"oldest\":%" PRIu64 "}", envelope->sequence,
+	buffer_print(to, ",\"seq\":%" PRIu64 ",\"oldest\":%" PRIu64, envelope->sequence,
 		envelope->oldest);
+	if (envelope->previous && envelope->previous + 1 != envelope->sequence)
+		buffer_print(to, ",\"previous\":%" PRIu64, envelope->previous);
+	if (envelope->first_ms)
+		buffer_print(to, ",\"times\":[%" PRId64 ",%" PRId64 "]", envelope->first_ms,
+			envelope->last_ms);
+	write_number(to, "until", envelope->until_ms ? envelope->until_ms : -1);
+	buffer_write_u8(to, '}');
 }
 
 /* Subscriptions match by prefix: the quotes keep a worker from hearing another one whose name

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "wire/message.h"
@@ -42,6 +43,14 @@ static struct batch *batch_of_one_reading(void)
 	tuple->life = "if7";
 	tuple_set(tuple, 0, 0);
 	tuple_set(tuple, 3, INT64_MAX);
+	for (size_t i = 0; i < 2; i++) {
+		tuple = batch_add_tuple(batch, reading);
+		tuple->group = METRIC_GROUP_BLK;
+		tuple->parameter = i ? "vdb" : "vda";
+		tuple->has_start = true;
+		tuple->start_ms = i ? EPOCH_START_UNKNOWN : INT64_C(1699999999500);
+		tuple_set(tuple, 0, 1);
+	}
 	return batch;
 }
 
@@ -68,16 +77,20 @@ static void a_reading_comes_back_as_it_was_encoded(void **state)
 	assert_int_equal(came->start_ms, sent->start_ms);
 	assert_int_equal(came->segment, sent->segment);
 	assert_string_equal(came->epoch, sent->epoch);
-	assert_int_equal(came->tuple_count, 1);
+	assert_int_equal(came->tuple_count, 3);
 	assert_string_equal(came->tuples[0].parameter, "vnet0");
 	assert_string_equal(came->tuples[0].life, "if7");
 	assert_int_equal(came->tuples[0].present, 1 | 1 << 3);
 	assert_int_equal(came->tuples[0].values[3], INT64_MAX);
+	assert_int_equal(tuple_start_ms(came, &came->tuples[0]), sent->start_ms);
+	assert_int_equal(tuple_start_ms(came, &came->tuples[1]), INT64_C(1699999999500));
+	assert_true(tuple_start_ms(came, &came->tuples[2]) == EPOCH_START_UNKNOWN);
 }
 
 static void an_envelope_comes_back_as_it_was_encoded(void **state)
 {
-	const struct envelope sent = { "worker", "spool", UINT64_C(1) << 40, 7 };
+	const struct envelope sent = { "worker", "spool", UINT64_C(1) << 40, 7, 12,
+		INT64_C(1332400088000), INT64_C(1332400089000), INT64_C(1332400090000) };
 	CLEANUP(buffer_deinit) struct buffer text;
 	CLEANUP(arena_deinit) struct arena arena;
 	struct message_report report = { 0 };
@@ -93,6 +106,75 @@ static void an_envelope_comes_back_as_it_was_encoded(void **state)
 	assert_string_equal(came.spool, "spool");
 	assert_int_equal(came.sequence, sent.sequence);
 	assert_int_equal(came.oldest, 7);
+	assert_int_equal(came.previous, 12);
+	assert_int_equal(came.first_ms, sent.first_ms);
+	assert_int_equal(came.last_ms, sent.last_ms);
+	assert_int_equal(came.until_ms, sent.until_ms);
+}
+
+static void an_envelope_that_says_nothing_more_follows_the_one_before(void **state)
+{
+	static const char text[] = "{\"worker\":\"w\",\"spool\":\"s\",\"seq\":9,\"oldest\":1}";
+	const struct frame frame = { text, sizeof(text) - 1 };
+	CLEANUP(arena_deinit) struct arena arena;
+	struct message_report report = { 0 };
+	struct envelope came;
+
+	arena_init(&arena, 4096);
+	assert_int_equal(message_decode_envelope(&frame, &arena, &came, &report), 0);
+	assert_int_equal(came.previous, 8);
+	assert_int_equal(came.first_ms, 0);
+	assert_int_equal(came.until_ms, 0);
+}
+
+static void an_envelope_with_an_absurd_detail_is_refused(void **state)
+{
+	static const char *const details[] = { "\"previous\":9", "\"previous\":-1",
+		"\"times\":[5,4]", "\"times\":[1]", "\"times\":7", "\"until\":\"soon\"",
+		"\"until\":9223372036854775807" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(details); i++) {
+		CLEANUP(arena_deinit) struct arena arena;
+		struct message_report report = { 0 };
+		struct envelope came;
+		char text[128];
+		int size = snprintf(text, sizeof(text),
+			"{\"worker\":\"w\",\"spool\":\"s\",\"seq\":9,\"oldest\":1,%s}", details[i]);
+
+		arena_init(&arena, 4096);
+		assert_int_equal(message_decode_envelope(&(struct frame){ text, (size_t)size },
+					 &arena, &came, &report),
+			MESSAGE_REFUSED);
+		assert_int_equal(report.refused[REFUSAL_ENVELOPE], 1);
+	}
+}
+
+static void gaps_come_back_as_they_were_encoded(void **state)
+{
+	struct gap sent[] = {
+		{ false, { { 0 } }, INT64_C(1332400088000), INT64_C(1332400098000), "libvirt" },
+		{ true, { { 1, 2 } }, INT64_C(1332400088000), INT64_C(1332400088000), "unread" },
+	};
+	CLEANUP(message_deinit) struct message message = { 0 };
+	CLEANUP(buffer_deinit) struct buffer text;
+	struct frame frames[2] = { { "1", 1 } };
+	struct message_report report;
+
+	buffer_init(&text, 4096);
+	message_encode_gaps(&text, "host", sent, ARRAY_SIZE(sent));
+	frames[1] = (struct frame){ text.bytes, text.size };
+	assert_int_equal(message_decode(frames, 2, &options, &message, &report), 0);
+	assert_string_equal(message.batch->host, "host");
+	assert_int_equal(message.batch->gap_count, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
+		const struct gap *came = &message.batch->gaps[i];
+
+		assert_int_equal(came->has_instance, sent[i].has_instance);
+		assert_memory_equal(&came->instance, &sent[i].instance, sizeof(came->instance));
+		assert_int_equal(came->from_ms, sent[i].from_ms);
+		assert_int_equal(came->to_ms, sent[i].to_ms);
+		assert_string_equal(came->reason, sent[i].reason);
+	}
 }
 
 static void an_acknowledgement_comes_back_as_it_was_encoded(void **state)
@@ -146,6 +228,10 @@ static void every_refusal_has_its_reason(void **state)
 		{ "3", "{\"i\":[[\"cpu\",\"total\",[1332400088,1e400]]]}", REFUSAL_NUMBER },
 		{ "3", "{\"i\":[[\"cpu\",\"total\",[1332400088]]]}", REFUSAL_SHAPE },
 		{ "3", "{\"i\":[[\"gpu\",\"total\",[1332400088,1]]]}", REFUSAL_NAME },
+		{ "1", "{\"gaps\":[{\"from\":1,\"to\":2}]}", REFUSAL_NAME },
+		{ "1", "{\"gaps\":[{\"uuid\":1,\"reason\":\"libvirt\"}]}", REFUSAL_NAME },
+		{ "1", "{\"gaps\":[{\"reason\":\"libvirt\",\"from\":1332400088000,\"to\":2}]}",
+			REFUSAL_TIME },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -191,6 +277,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reading_comes_back_as_it_was_encoded),
 		cmocka_unit_test(an_envelope_comes_back_as_it_was_encoded),
+		cmocka_unit_test(an_envelope_that_says_nothing_more_follows_the_one_before),
+		cmocka_unit_test(an_envelope_with_an_absurd_detail_is_refused),
+		cmocka_unit_test(gaps_come_back_as_they_were_encoded),
 		cmocka_unit_test(an_acknowledgement_comes_back_as_it_was_encoded),
 		cmocka_unit_test(a_heartbeat_comes_back_as_it_was_encoded),
 		cmocka_unit_test(every_refusal_has_its_reason),

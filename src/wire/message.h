@@ -96,6 +96,7 @@ void message_encode_readings(
 	struct buffer *to, const char *host, const struct reading *readings, size_t count);
 void message_encode_infos(
 	struct buffer *to, const char *host, const struct instance_info *infos, size_t count);
+void message_encode_gaps(struct buffer *to, const char *host, const struct gap *gaps, size_t count);
 void message_encode_envelope(struct buffer *to, const struct envelope *envelope);
 
 /* The two frames of an acknowledgement on PUB: the topic a worker subscribes to, and {"ack": n}. */

@@ -82,7 +82,7 @@ static bool add_batch(struct round *round, const struct batch *batch)
 	if (!round->infos)
 		round->infos = parse(&infos);
 	json_decref(more);
-	round->is_whole = batch->is_round_end;
+	round->is_whole = batch->until_ms != 0;
 	return r == 0 && more && round->infos;
 }
 

@@ -184,8 +184,10 @@ static bool send_heartbeat(struct sender *sender)
 static bool send_message(struct sender *sender, const struct spool_message *message)
 {
 	CLEANUP(buffer_deinit) struct buffer json;
-	const struct envelope envelope = { sender->options.worker, spool_id(sender->options.spool),
-		message->sequence, spool_oldest(sender->options.spool) };
+	const struct envelope envelope = { .worker = sender->options.worker,
+		.spool = spool_id(sender->options.spool),
+		.sequence = message->sequence,
+		.oldest = spool_oldest(sender->options.spool) };
 	zmsg_t *frames = zmsg_new();
 
 	buffer_init(&json, 8192);

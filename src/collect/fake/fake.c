@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct fake {
 	struct collector collector;
 	struct collector_context context;
 	json_t *script;
+	char epoch[EPOCH_TEXT_MAX + 1];
 };
 
 static void read_tuple(struct tuple *tuple, json_t *values, int64_t tick_ms)
@@ -108,7 +110,7 @@ static bool add_instance(struct fake *fake, struct batch *batch, json_t *instanc
 		return false;
 	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = uuid };
 	reading->time_ms = tick_ms;
-	reading->epoch = "fake";
+	reading->epoch = fake->epoch;
 	reading->start_ms = FAKE_START_MS;
 	json_object_foreach(json_object_get(instance, "readings"), name, parameters)
 	{
@@ -130,7 +132,7 @@ static void fake_collect(struct collector *collector, int64_t tick_ms)
 	if (!tick_ms)
 		tick_ms = clock_wall_ms(fake->context.clock);
 	batch->host = fake->context.host;
-	batch->is_round_end = true;
+	batch->until_ms = tick_ms;
 	json_array_foreach(json_object_get(fake->script, "instances"), i, instance)
 	{
 		if (!add_instance(fake, batch, instance, tick_ms))
@@ -150,6 +152,7 @@ static int fake_start(const struct collector_context *context, struct collector 
 		return -ENOMEM;
 	fake->collector.ops = &fake_collector;
 	fake->context = *context;
+	snprintf(fake->epoch, sizeof(fake->epoch), "%s/fake", context->host);
 	fake->script = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
 	if (!fake->script) {
 		free(fake);

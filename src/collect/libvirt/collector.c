@@ -356,7 +356,7 @@ static void deliver_answer(struct reader *reader, struct batch *batch)
 		batch->readings[kept++] = *reading;
 	}
 	batch->reading_count = kept;
-	batch->is_round_end = true;
+	batch->until_ms = reader->asked_tick_ms;
 	reader->context.deliver(reader->context.worker, &batch);
 }
 
@@ -367,7 +367,7 @@ static void deliver_memory(struct reader *reader)
 	if (batch_new(&batch) < 0)
 		return;
 	batch->host = reader->context.host;
-	batch->is_round_end = true;
+	batch->until_ms = reader->asked_tick_ms;
 	for (size_t i = 0; i < reader->domains.count; i++) {
 		const struct domain *domain = reader->domains.items[i];
 

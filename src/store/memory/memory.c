@@ -37,7 +37,8 @@ static int add_reading(
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct track_key key = { resident, tuple->group, tuple->parameter,
 			reading->epoch, tuple->life, reading->segment };
-		struct track *track = tracks_track(&memory->tracks, &key, reading->start_ms);
+		struct track *track =
+			tracks_track(&memory->tracks, &key, tuple_start_ms(reading, tuple));
 
 		r = track ? track_add_row(track, reading->time_ms, tuple->present, tuple->values, 1,
 				    tally)

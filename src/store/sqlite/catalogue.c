@@ -212,7 +212,7 @@ static int write_reading(
 		struct track *track;
 
 		pthread_mutex_lock(&store->lock);
-		track = tracks_track(&store->tracks, &key, reading->start_ms);
+		track = tracks_track(&store->tracks, &key, tuple_start_ms(reading, tuple));
 		pthread_mutex_unlock(&store->lock);
 		if (!track)
 			return -ENOMEM;

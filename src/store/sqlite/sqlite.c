@@ -66,7 +66,8 @@ static int publish_reading(struct sqlite_store *store, const struct reading *rea
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct track_key key = { resident, tuple->group, tuple->parameter,
 			reading->epoch, tuple->life, reading->segment };
-		struct track *track = tracks_track(&store->tracks, &key, reading->start_ms);
+		struct track *track =
+			tracks_track(&store->tracks, &key, tuple_start_ms(reading, tuple));
 
 		if (!track)
 			return -ENOMEM;
