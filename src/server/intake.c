@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "server/peers.h"
+#include "server/admission.h"
 #include "wire/message.h"
 
 enum {
@@ -19,7 +19,7 @@ enum {
 	REPEAT_FOR_MS = 5 * 60 * 1000,
 	FORGET_AFTER_MS = 60 * 60 * 1000,
 	TICK_MS = 1000,
-	ENVELOPE_MEMORY_MAX = 64 * 1024,
+	ACKNOWLEDGEMENT_MAX = 4096,
 };
 
 struct intake {
@@ -29,14 +29,11 @@ struct intake {
 	zactor_t *monitor;
 	char *pull_endpoint;
 	char *pub_endpoint;
-	struct peers *peers;
-	struct arena arena;
+	struct admission *admission;
 	struct buffer buffer;
 	int timer;
 	bool is_paused;
 	int64_t forgotten_ms;
-	struct log_limit refusal_limits[_REFUSAL_COUNT];
-	struct log_limit trouble_limit;
 };
 
 static int64_t now_ms(const struct intake *intake)
@@ -60,161 +57,26 @@ static void acknowledge(struct intake *intake, struct peer *peer)
 	peer->acknowledged_ms = now_ms(intake);
 }
 
-/* Nothing of the message was kept and nothing is acknowledged. */
-static void drop(struct intake *intake, int code, const struct error *err)
-{
-	uint64_t held_back;
-
-	counters_add(intake->options.counters, COUNTER_UNAVAILABLE, 1);
-	if (log_limit_pass(&intake->trouble_limit, intake->options.clock, &held_back))
-		log_error("a message cannot be taken now: %s; it must come again (%" PRIu64
-			  " more since the last report)",
-			error_text(err, code), held_back);
-}
-
-static void report_refusals(struct intake *intake, const struct message_report *report)
-{
-	for (unsigned int i = 0; i < _REFUSAL_COUNT; i++) {
-		uint64_t held_back;
-
-		if (!report->refused[i])
-			continue;
-		counters_add(intake->options.counters, _COUNTER_REFUSAL + i, report->refused[i]);
-		if (log_limit_pass(&intake->refusal_limits[i], intake->options.clock, &held_back))
-			log_warning("refused (%s): %s; the valid rest is kept (%" PRIu64
-				    " more messages since the last report)",
-				refusal_name((enum refusal)i), report->first.text, held_back);
-	}
-	if (report->is_legacy)
-		counters_add(intake->options.counters, COUNTER_LEGACY, 1);
-}
-
-static void take_heartbeat(struct intake *intake, const struct heartbeat *heartbeat)
-{
-	counters_add(intake->options.counters, COUNTER_HEARTBEATS, 1);
-	if (heartbeat->status == 0)
-		workers_farewell(intake->options.workers, heartbeat->worker);
-	else
-		workers_hear(intake->options.workers, heartbeat->worker, heartbeat->time_ms, NULL);
-}
-
-/* Takes the batch, which may be NULL if only the number counts. */
-static void submit(struct intake *intake, struct batch **batch, struct peer *peer)
-{
-	struct writer_item item = { .batch = *batch, .token = peer };
-
-	*batch = NULL;
-	if (peer) {
-		item.worker = peer->worker;
-		item.spool = peer->spool;
-		item.watermark = peer->sequences.until;
-		peer->in_flight++;
-	}
-	writer_submit(intake->options.writer, &item);
-}
-
-static void take_number(struct intake *intake, struct peer *peer, const struct envelope *envelope)
-{
-	uint64_t gone = peer->sequences.gone;
-
-	(void)sequences_take(&peer->sequences, envelope->sequence, envelope->oldest);
-	if (peer->sequences.gone == gone)
-		return;
-	counters_add(intake->options.counters, COUNTER_GONE, peer->sequences.gone - gone);
-	log_warning("worker '%s': %" PRIu64 " messages before number %" PRIu64
-		    " were lost before they came here",
-		peer->worker, peer->sequences.gone - gone, envelope->sequence);
-}
-
-static void decode_and_submit(struct intake *intake, const struct frame *frames, size_t count,
-	struct peer *peer, const struct envelope *envelope)
-{
-	const struct message_options options = {
-		.cpu_is_percent =
-			strcmp(config_text(intake->options.config, "server", "legacy_cpu"),
-				"percent") == 0,
-		.now_ms = clock_wall_ms(intake->options.clock),
-	};
-	CLEANUP(message_deinit) struct message message = { 0 };
-	struct message_report report = { 0 };
-	struct batch *batch = NULL;
-	int r;
-
-	r = message_decode(frames, count, &options, &message, &report);
-	report_refusals(intake, &report);
-	if (r < 0) {
-		drop(intake, r, NULL);
-		return;
-	}
-	if (r == MESSAGE_REFUSED)
-		counters_add(intake->options.counters, COUNTER_REFUSED, 1);
-	else if (message.type == MESSAGE_HEART_BEAT)
-		take_heartbeat(intake, &message.heartbeat);
-	else
-		batch = message.batch;
-	if (peer)
-		take_number(intake, peer, envelope);
-	if (batch)
-		message.batch = NULL;
-	if (batch || peer)
-		submit(intake, &batch, peer);
-}
-
-/* What is known already, or cannot be taken yet, is not worth parsing. */
-static bool is_wanted(struct intake *intake, struct peer *peer, const struct envelope *envelope)
-{
-	switch (sequences_look(&peer->sequences, envelope->sequence, envelope->oldest)) {
-	case SEQUENCES_KNOWN:
-		counters_add(intake->options.counters, COUNTER_KNOWN, 1);
-		acknowledge(intake, peer);
-		return false;
-	case SEQUENCES_TOO_FAR:
-		counters_add(intake->options.counters, COUNTER_TOO_FAR, 1);
-		return false;
-	case SEQUENCES_NEW:
-		break;
-	}
-	return true;
-}
-
-static void take_enveloped(struct intake *intake, const struct frame *frames)
-{
-	struct message_report report = { 0 };
-	struct envelope envelope = { 0 };
-	struct error err = { 0 };
-	struct peer *peer;
-	int r;
-
-	arena_clear(&intake->arena);
-	r = message_decode_envelope(&frames[2], &intake->arena, &envelope, &report);
-	if (r == MESSAGE_REFUSED) {
-		decode_and_submit(intake, frames, 3, NULL, NULL);
-		return;
-	}
-	if (r == 0)
-		r = peers_find(intake->peers, &envelope, now_ms(intake), &peer, &err);
-	if (r != 0) {
-		drop(intake, r, &err);
-		return;
-	}
-	workers_hear(intake->options.workers, envelope.worker, 0, envelope.spool);
-	if (is_wanted(intake, peer, &envelope))
-		decode_and_submit(intake, frames, 3, peer, &envelope);
-}
-
 static void take(struct intake *intake, zmsg_t *message)
 {
+	struct writer_item item;
 	struct frame frames[4];
+	struct peer *peer;
 	size_t count = 0;
 
-	counters_add(intake->options.counters, COUNTER_RECEIVED, 1);
 	for (zframe_t *frame = zmsg_first(message); frame && count < ARRAY_SIZE(frames);
 		frame = zmsg_next(message))
 		frames[count++] = (struct frame){ zframe_data(frame), zframe_size(frame) };
-	if (count == 3)
-		take_enveloped(intake, frames);
-	else
-		decode_and_submit(intake, frames, count, NULL, NULL);
+	switch (admission_take(intake->admission, frames, count, &item, &peer)) {
+	case ADMISSION_STORE:
+		writer_submit(intake->options.writer, &item);
+		break;
+	case ADMISSION_ACKNOWLEDGE:
+		acknowledge(intake, peer);
+		break;
+	case ADMISSION_DONE:
+		break;
+	}
 }
 
 static int on_message(zloop_t *loop, zsock_t *socket, void *argument)
@@ -263,19 +125,12 @@ static int on_committed(zloop_t *loop, zmq_pollitem_t *poll_item, void *argument
 	size_t count = writer_collect(intake->options.writer, items, ARRAY_SIZE(items), &tally);
 
 	count_tally(intake->options.counters, &tally);
-	for (size_t i = 0; i < count; i++) {
-		struct peer *peer = items[i].token;
-
-		if (!peer)
-			continue;
-		peer->in_flight--;
-		peer->durable = MAX_OF(peer->durable, items[i].watermark);
-	}
+	admission_committed(items, count);
 	for (size_t i = 0; i < count; i++) {
 		struct peer *peer = items[i].token;
 
 		/* The last item of each peer in this group speaks for all of them. */
-		if (peer && items[i].watermark == peer->durable)
+		if (peer && items[i].source.sequence == peer->durable)
 			acknowledge(intake, peer);
 	}
 	if (intake->is_paused && start_reading(intake) < 0)
@@ -299,9 +154,9 @@ static int on_tick(zloop_t *loop, int timer, void *argument)
 	int64_t now = now_ms(intake);
 
 	workers_check(intake->options.workers);
-	peers_each(intake->peers, repeat_acknowledgement, intake);
+	peers_each(admission_peers(intake->admission), repeat_acknowledgement, intake);
 	if (now - intake->forgotten_ms >= FORGET_AFTER_MS) {
-		peers_forget(intake->peers, now - FORGET_AFTER_MS);
+		peers_forget(admission_peers(intake->admission), now - FORGET_AFTER_MS);
 		intake->forgotten_ms = now;
 	}
 	return 0;
@@ -352,6 +207,8 @@ static int start(struct intake *intake, struct error *err)
 {
 	zmq_pollitem_t committed = { .fd = writer_event_fd(intake->options.writer),
 		.events = ZMQ_POLLIN };
+	const struct admission_options admission = { intake->options.clock, intake->options.config,
+		intake->options.store, intake->options.workers, intake->options.counters };
 	int r;
 
 	intake->pull = zsock_new(ZMQ_PULL);
@@ -361,7 +218,7 @@ static int start(struct intake *intake, struct error *err)
 	zsock_set_rcvhwm(intake->pull, RECEIVE_HIGH_WATER);
 	zsock_set_maxmsgsize(intake->pull, FRAME_SIZE_MAX);
 	zsock_set_sndhwm(intake->pub, SEND_HIGH_WATER);
-	r = peers_new(intake->options.store, &intake->peers);
+	r = admission_new(&admission, &intake->admission);
 	if (r == 0)
 		r = watch_connections(intake);
 	if (r == 0)
@@ -391,8 +248,7 @@ int intake_new(const struct intake_options *options, struct intake **ret_intake,
 		return -ENOMEM;
 	intake->options = *options;
 	intake->timer = -1;
-	arena_init(&intake->arena, ENVELOPE_MEMORY_MAX);
-	buffer_init(&intake->buffer, ENVELOPE_MEMORY_MAX);
+	buffer_init(&intake->buffer, ACKNOWLEDGEMENT_MAX);
 	r = start(intake, err);
 	if (r < 0) {
 		intake_free(intake);
@@ -419,11 +275,10 @@ struct intake *intake_free(struct intake *intake)
 	zactor_destroy(&intake->monitor);
 	zsock_destroy(&intake->pull);
 	zsock_destroy(&intake->pub);
-	peers_free(intake->peers);
+	admission_free(intake->admission);
 	freen(intake->pull_endpoint);
 	freen(intake->pub_endpoint);
 	buffer_deinit(&intake->buffer);
-	arena_deinit(&intake->arena);
 	free(intake);
 	return NULL;
 }

@@ -4,12 +4,11 @@
 
 /* What workers send, from the socket to the writer, and the acknowledgements back.
  *
- *     PULL --> known? --> decode --> writer --> PUB
- *              (drop)     (refuse)   (commit)   (acknowledge)
+ *     PULL --> admission --> writer --> PUB
+ *                            (commit)   (acknowledge)
  *
- * A message with an envelope ends as stored or as refused, and is acknowledged either way; one that
- * neither happened to (no memory, the store is away) is not, and comes again. While the writer is
- * full nothing is read, so that the workers keep what they have. The loop's thread only. */
+ * While the writer is full nothing is read, so that the workers keep what they have. The loop's
+ * thread only. */
 
 #include <czmq.h>
 

@@ -4,7 +4,8 @@
 /* kanyun-server: receives, stores, acknowledges, watches the workers.
  *
  *     intake.c       PULL and PUB: from a worker's message to the writer and back
- *     peers.c        the spools that send, and sequences.c: which of their numbers came
+ *     admission.c    what a message comes to; peers.c: the spools that send, sequences.c: which
+ *                    of their numbers came, frontier.c: until when they told everything
  *     writer.c       the thread that commits to the store
  *     workers.c      who is alive
  *     answers.c      REP: status, workers, and the store for kanyun-api

@@ -24,6 +24,7 @@ static void destroy_peer(void **item)
 	free(peer->topic);
 	free(peer->worker);
 	free(peer->spool);
+	free(peer->host);
 	free(peer);
 	*item = NULL;
 }
@@ -56,34 +57,76 @@ struct peers *peers_free(struct peers *peers)
 	return NULL;
 }
 
+/* Takes over what the store knows of this spool; and how far another one of the worker came, if
+ * this one is new: what that one still held is lost. */
+static int take_source(void *context, const struct store_source *source)
+{
+	struct peer *peer = context;
+
+	if (strcmp(source->spool, peer->spool) != 0) {
+		peer->lost_ms = MAX_OF(peer->lost_ms, source->until_ms);
+		return peer_name_host(peer, source->host);
+	}
+	peer->sequences.until = peer->durable = source->sequence;
+	peer->frontier.until_ms = source->until_ms;
+	peer->first_ms = source->first_ms;
+	return peer_name_host(peer, source->host);
+}
+
+static struct peer *new_peer(const struct envelope *envelope, const char *topic)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+	void *item = peer;
+
+	if (!peer)
+		return NULL;
+	peer->topic = strdup(topic);
+	peer->worker = strdup(envelope->worker);
+	peer->spool = strdup(envelope->spool);
+	if (peer->topic && peer->worker && peer->spool)
+		return peer;
+	destroy_peer(&item);
+	return NULL;
+}
+
 static int add(struct peers *peers, const struct envelope *envelope, struct peer **ret_peer,
 	struct error *err)
 {
-	uint64_t durable = 0;
 	struct peer *peer;
+	void *item;
 	int r;
 
 	if (zhashx_size(peers->table) >= PEERS_MAX)
 		return error_set(err, -ENOSPC, "more than %d spools", PEERS_MAX);
-	r = store_watermark(peers->store, envelope->worker, envelope->spool, &durable, err);
-	if (r != 0)
-		return r;
-	peer = calloc(1, sizeof(*peer));
+	peer = new_peer(envelope, (const char *)peers->topic.bytes);
 	if (!peer)
 		return -ENOMEM;
-	peer->topic = strdup((const char *)peers->topic.bytes);
-	peer->worker = strdup(envelope->worker);
-	peer->spool = strdup(envelope->spool);
-	peer->sequences.until = peer->durable = durable;
-	if (!peer->topic || !peer->worker || !peer->spool ||
-		zhashx_insert(peers->table, peer->topic, peer) < 0) {
-		void *item = peer;
-
+	r = store_sources(peers->store, NULL, peer->worker, take_source, peer, err);
+	if (peer->durable)
+		peer->lost_ms = 0;
+	if (r == 0 && zhashx_insert(peers->table, peer->topic, peer) < 0)
+		r = -ENOMEM;
+	if (r != 0) {
+		item = peer;
 		destroy_peer(&item);
-		return -ENOMEM;
+		return r;
 	}
 	*ret_peer = peer;
 	return 0;
+}
+
+int peer_name_host(struct peer *peer, const char *host)
+{
+	if (peer->host || !*host)
+		return 0;
+	peer->host = strdup(host);
+	return peer->host ? 0 : -ENOMEM;
+}
+
+struct store_source peer_source(const struct peer *peer)
+{
+	return (struct store_source){ peer->worker, peer->spool, peer->host ? peer->host : "",
+		peer->sequences.until, peer->first_ms, peer->frontier.until_ms };
 }
 
 int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,

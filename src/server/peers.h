@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/macros.h"
+#include "server/frontier.h"
 #include "server/sequences.h"
 #include "store/store.h"
 
@@ -20,8 +21,12 @@ struct peer {
 	char *topic; /* of its acknowledgements; also the key */
 	char *worker;
 	char *spool;
+	char *host; /* the first that it named; NULL until then */
 	struct sequences sequences;
-	uint64_t durable;   /* every number up to it is stored or refused */
+	struct frontier frontier;
+	int64_t first_ms; /* the earliest time it told of; 0: none */
+	int64_t lost_ms;  /* the frontier of another spool that it replaces; 0: none, or recorded */
+	uint64_t durable; /* every number up to it is stored or refused */
 	uint64_t in_flight; /* items of it at the writer */
 	int64_t heard_ms;   /* monotonic */
 	int64_t acknowledged_ms;
@@ -36,6 +41,12 @@ struct peers *peers_free(struct peers *peers);
  * what the store returned. */
 MUST_CHECK int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
 	struct peer **ret_peer, struct error *err);
+
+/* The worker said on which host it is; only its first word counts. 0 or -ENOMEM. */
+MUST_CHECK int peer_name_host(struct peer *peer, const char *host);
+
+/* What the store is to know of it. The texts live as long as the peer. */
+struct store_source peer_source(const struct peer *peer);
 
 /* Calls `each` for all. */
 void peers_each(struct peers *peers, void (*each)(void *context, struct peer *peer), void *context);

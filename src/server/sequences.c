@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/macros.h"
+
 static bool is_ahead(const struct sequences *sequences, uint64_t number)
 {
 	uint64_t bit = number % SEQUENCES_WINDOW;
@@ -42,26 +44,57 @@ static void forget_below(struct sequences *sequences, uint64_t oldest)
 	}
 }
 
-enum sequences_outcome sequences_look(
-	const struct sequences *sequences, uint64_t number, uint64_t oldest)
+/* Moves to `until`, which lies behind, without counting what did not come. */
+static void pass_over(struct sequences *sequences, uint64_t until)
 {
-	uint64_t until = sequences->until + 1 < oldest ? oldest - 1 : sequences->until;
-
-	if (number <= sequences->until)
-		return SEQUENCES_KNOWN;
-	if (number <= sequences->until + SEQUENCES_WINDOW && is_ahead(sequences, number))
-		return SEQUENCES_KNOWN;
-	return number - until > SEQUENCES_WINDOW ? SEQUENCES_TOO_FAR : SEQUENCES_NEW;
+	if (until - sequences->until > SEQUENCES_WINDOW) {
+		memset(sequences->ahead, 0, sizeof(sequences->ahead));
+		sequences->until = until;
+	}
+	while (sequences->until < until)
+		set_ahead(sequences, ++sequences->until, false);
 }
 
-enum sequences_outcome sequences_take(struct sequences *sequences, uint64_t number, uint64_t oldest)
+static void take_thinned(struct sequences *sequences, const struct sequence_claim *claim)
 {
-	enum sequences_outcome outcome = sequences_look(sequences, number, oldest);
+	if (claim->number <= sequences->until)
+		return;
+	if (claim->previous <= sequences->until) {
+		pass_over(sequences, claim->number - 1);
+		return;
+	}
+	for (uint64_t n = claim->previous + 1;
+		n < claim->number && n <= sequences->until + SEQUENCES_WINDOW; n++)
+		set_ahead(sequences, n, true);
+}
 
-	forget_below(sequences, oldest);
+enum sequences_outcome sequences_look(
+	const struct sequences *sequences, const struct sequence_claim *claim)
+{
+	uint64_t until = MAX_OF(sequences->until, claim->oldest - 1);
+
+	if (claim->number <= sequences->until)
+		return SEQUENCES_KNOWN;
+	if (claim->number <= sequences->until + SEQUENCES_WINDOW &&
+		is_ahead(sequences, claim->number))
+		return SEQUENCES_KNOWN;
+	if (claim->previous <= until)
+		return SEQUENCES_NEW;
+	return claim->number - until > SEQUENCES_WINDOW ? SEQUENCES_TOO_FAR : SEQUENCES_NEW;
+}
+
+enum sequences_outcome sequences_take(
+	struct sequences *sequences, const struct sequence_claim *claim)
+{
+	enum sequences_outcome outcome = sequences_look(sequences, claim);
+
+	take_thinned(sequences, claim);
+	forget_below(sequences, claim->oldest);
 	if (outcome != SEQUENCES_NEW)
 		return outcome;
-	set_ahead(sequences, number, true);
+	if (claim->previous <= sequences->until)
+		pass_over(sequences, MAX_OF(sequences->until, claim->number - 1));
+	set_ahead(sequences, claim->number, true);
 	while (is_ahead(sequences, sequences->until + 1))
 		step(sequences);
 	return SEQUENCES_NEW;

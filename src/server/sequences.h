@@ -6,7 +6,9 @@
  *
  * An acknowledgement is cumulative, and messages may overtake each other or be dropped on the way:
  * so only numbers without a hole below them count. Numbers that the worker no longer keeps (below
- * `oldest`) and that never came are gone for good; they are counted as a gap. */
+ * `oldest`) and that never came are gone for good; they are counted as a gap. Numbers between a
+ * message and the one kept before it (`previous`) were thinned out by the worker: they count as
+ * come. */
 
 #include <stdint.h>
 
@@ -24,10 +26,17 @@ enum sequences_outcome {
 	SEQUENCES_TOO_FAR, /* not taken; it must come again later */
 };
 
+/* A message's number, and what its envelope says of others. */
+struct sequence_claim {
+	uint64_t number;
+	uint64_t oldest;   /* the worker keeps nothing below it */
+	uint64_t previous; /* less than number; it keeps nothing between the two */
+};
+
 /* What would sequences_take say? Changes nothing. */
 enum sequences_outcome sequences_look(
-	const struct sequences *sequences, uint64_t number, uint64_t oldest);
+	const struct sequences *sequences, const struct sequence_claim *claim);
 
 /* Takes a number, and the worker's word on what it still keeps. */
 enum sequences_outcome sequences_take(
-	struct sequences *sequences, uint64_t number, uint64_t oldest);
+	struct sequences *sequences, const struct sequence_claim *claim);

@@ -39,36 +39,35 @@ static struct writer_item *slot(struct writer *writer, uint64_t place)
 /* What store_append is given of ring[from, to). */
 struct group {
 	const struct batch *batches[WRITER_COMMIT_MAX];
-	struct store_watermark watermarks[WRITER_COMMIT_MAX];
+	struct store_source sources[WRITER_COMMIT_MAX];
 	struct store_commit commit;
 };
 
-/* Only the last watermark of each spool matters: they grow. */
-static void add_watermark(struct group *group, const struct writer_item *item)
+/* Only the last word on each spool matters: it says more than those before. */
+static void add_source(struct group *group, const struct store_source *source)
 {
 	size_t i = 0;
 
-	while (i < group->commit.watermark_count &&
-		(strcmp(group->watermarks[i].worker, item->worker) != 0 ||
-			strcmp(group->watermarks[i].spool, item->spool) != 0))
+	while (i < group->commit.source_count &&
+		(strcmp(group->sources[i].worker, source->worker) != 0 ||
+			strcmp(group->sources[i].spool, source->spool) != 0))
 		i++;
-	group->watermarks[i] =
-		(struct store_watermark){ item->worker, item->spool, item->watermark };
-	group->commit.watermark_count = MAX_OF(group->commit.watermark_count, i + 1);
+	group->sources[i] = *source;
+	group->commit.source_count = MAX_OF(group->commit.source_count, i + 1);
 }
 
 static void make_group(struct writer *writer, uint64_t from, uint64_t to, struct group *group)
 {
 	group->commit = (struct store_commit){ .batches = group->batches,
-		.watermarks = group->watermarks,
+		.sources = group->sources,
 		.now_ms = clock_wall_ms(writer->options.clock) };
 	for (uint64_t i = from; i < to; i++) {
 		const struct writer_item *item = slot(writer, i);
 
 		if (item->batch)
 			group->batches[group->commit.batch_count++] = item->batch;
-		if (item->worker)
-			add_watermark(group, item);
+		if (item->source.worker)
+			add_source(group, &item->source);
 	}
 }
 

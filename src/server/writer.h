@@ -7,9 +7,10 @@
  *     loop --submit--> bounded queue --> writer: one commit of all that waits --> done list -->
  * loop
  *
- * Commits are made in the order of submission, so that a watermark handed over with a batch is true
- * once that batch is durable. While the store fails, the writer keeps what it has and tries again;
- * the queue fills, the loop stops reading its socket, and the workers keep what they have. */
+ * Commits are made in the order of submission, so that what is said of a source with a batch is
+ * true once that batch is durable. While the store fails, the writer keeps what it has and tries
+ * again; the queue fills, the loop stops reading its socket, and the workers keep what they have.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,11 +26,9 @@ struct writer;
 
 /* One message that is to become durable, and whom to tell. */
 struct writer_item {
-	struct batch *batch; /* owned; NULL if only the watermark is new */
-	const char *worker;  /* NULL: no watermark. The texts outlive the item. */
-	const char *spool;
-	uint64_t watermark;
-	void *token; /* the submitter's */
+	struct batch *batch;        /* owned; NULL if only the source is new */
+	struct store_source source; /* worker is NULL: none. The texts outlive the item. */
+	void *token;                /* the submitter's */
 };
 
 struct writer_options {

@@ -22,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "model/usage.h"
+#include "store/gaps.h"
 #include "store/store.h"
 
 enum { SAMPLES = 600, TEXT_SIZE_MAX = 1024 * 1024 };
@@ -507,11 +508,10 @@ static void a_step_changes_no_usage_between_its_times(void **state)
 	}
 }
 
-static void append_watermark(struct fixture *fixture, const char *spool, uint64_t sequence)
+static void commit_source(struct fixture *fixture, const struct store_source *source)
 {
-	const struct store_watermark watermark = { "worker", spool, sequence };
 	const struct store_commit commit = {
-		.watermarks = &watermark, .watermark_count = 1, .now_ms = BASE_MS
+		.sources = source, .source_count = 1, .now_ms = BASE_MS
 	};
 	struct store_tally tally;
 	struct error err = { 0 };
@@ -519,26 +519,238 @@ static void append_watermark(struct fixture *fixture, const char *spool, uint64_
 	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
 }
 
-static uint64_t watermark_of(struct fixture *fixture, const char *spool)
+static int print_source(void *context, const struct store_source *source)
 {
-	uint64_t sequence = 99;
-	struct error err = { 0 };
-
-	assert_int_equal(store_watermark(fixture->store, "worker", spool, &sequence, &err), 0);
-	return sequence;
+	buffer_print(context, "%s %s '%s' %" PRIu64 " %" PRId64 " %" PRId64 "\n", source->worker,
+		source->spool, source->host, source->sequence, source->first_ms, source->until_ms);
+	return 0;
 }
 
-static void watermarks_belong_to_a_spool(void **state)
+static const char *sources_text(struct fixture *fixture, const char *host, const char *worker)
+{
+	struct error err = { 0 };
+
+	buffer_clear(&fixture->text);
+	assert_int_equal(
+		store_sources(fixture->store, host, worker, print_source, &fixture->text, &err), 0);
+	buffer_write_u8(&fixture->text, 0);
+	return (const char *)fixture->text.bytes;
+}
+
+static void what_is_known_of_a_spool_only_moves_forward(void **state)
+{
+	static const struct store_source sources[] = {
+		{ "w1", "a", "", 5, 0, 0 },
+		{ "w1", "b", "h1", 7, 700, 800 },
+		{ "w1", "a", "h1", 6, 300, 600 },
+		{ "w1", "a", "", 6, 200, 0 },
+		{ "w1", "a", "", 4, 400, 900 },
+		{ "w2", "a", "h2", 1, 100, 100 },
+	};
+	struct fixture *fixture = *state;
+
+	assert_string_equal(sources_text(fixture, NULL, NULL), "");
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		commit_source(fixture, &sources[i]);
+	for (int round = 0; round < 2; round++) {
+		assert_string_equal(sources_text(fixture, NULL, "w1"),
+			"w1 a 'h1' 6 200 600\nw1 b 'h1' 7 700 800\n");
+		assert_string_equal(sources_text(fixture, "h2", NULL), "w2 a 'h2' 1 100 100\n");
+		assert_string_equal(sources_text(fixture, "h1", "w2"), "");
+		if (fixture->is_durable)
+			restart(fixture);
+	}
+}
+
+static void put(struct fixture *fixture, const char *kind, const char *key, const char *value)
+{
+	const struct store_record record = { kind, key, value, strlen(value) };
+	const struct store_commit commit = {
+		.records = &record, .record_count = 1, .now_ms = BASE_MS
+	};
+	struct store_tally tally;
+	struct error err = { 0 };
+
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+}
+
+static int print_record(void *context, const struct store_record *record)
+{
+	buffer_print(context, "%s=%.*s\n", record->key, (int)record->size,
+		record->size ? (const char *)record->value : "");
+	return 0;
+}
+
+static const char *records_text(struct fixture *fixture, const char *kind, const char *prefix)
+{
+	struct error err = { 0 };
+
+	buffer_clear(&fixture->text);
+	assert_int_equal(
+		store_records(fixture->store, kind, prefix, print_record, &fixture->text, &err), 0);
+	buffer_write_u8(&fixture->text, 0);
+	return (const char *)fixture->text.bytes;
+}
+
+static void records_are_found_by_kind_and_prefix_in_order(void **state)
 {
 	struct fixture *fixture = *state;
 
-	assert_int_equal(watermark_of(fixture, "a"), 0);
-	append_watermark(fixture, "a", 5);
-	append_watermark(fixture, "b", 7);
-	append_watermark(fixture, "a", 6);
-	assert_int_equal(watermark_of(fixture, "a"), 6);
-	assert_int_equal(watermark_of(fixture, "b"), 7);
-	assert_int_equal(watermark_of(fixture, "c"), 0);
+	put(fixture, "fruit", "b/2", "two");
+	put(fixture, "fruit", "b/1", "one");
+	put(fixture, "fruit", "a", "");
+	put(fixture, "fruit", "c", "three");
+	put(fixture, "stone", "b/1", "other");
+	put(fixture, "fruit", "b/1", "uno");
+	for (int round = 0; round < 2; round++) {
+		assert_string_equal(records_text(fixture, "fruit", "b/"), "b/1=uno\nb/2=two\n");
+		assert_string_equal(
+			records_text(fixture, "fruit", ""), "a=\nb/1=uno\nb/2=two\nc=three\n");
+		assert_string_equal(records_text(fixture, "fruit", "d"), "");
+		if (fixture->is_durable)
+			restart(fixture);
+	}
+}
+
+static void the_gaps_of_a_batch_are_kept_once(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	const struct batch *const batches[] = { NULL, NULL };
+	struct store_commit commit = { .batches = batches, .batch_count = 2, .now_ms = BASE_MS };
+	struct store_tally tally;
+	struct error err = { 0 };
+	struct gap came;
+
+	assert_int_equal(batch_new(&batch), 0);
+	batch->host = "h1";
+	*batch_add_gap(batch) =
+		(struct gap){ .from_ms = BASE_MS, .to_ms = BASE_MS + 5000, .reason = "libvirt" };
+	commit.batches = (const struct batch *const[]){ batch, batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+	assert_string_equal(records_text(fixture, GAP_KIND, "h1\x1f"), "h1\x1f"
+								       "1700006400000\x1f"
+								       "1700006405000\x1f\x1f"
+								       "libvirt=\n");
+	assert_int_equal(gap_of_key("h1\x1f"
+				    "1700006400000\x1f"
+				    "1700006405000\x1f\x1flibvirt",
+				 &came),
+		0);
+	assert_false(came.has_instance);
+	assert_int_equal(came.to_ms, BASE_MS + 5000);
+	assert_string_equal(came.reason, "libvirt");
+	assert_true(gap_of_key("h1\x1f"
+			       "17x\x1f"
+			       "5\x1f\x1f",
+			    &came) < 0);
+	assert_true(gap_of_key("h1", &came) < 0);
+}
+
+static void append_started(struct fixture *fixture, int64_t time_ms, int64_t start_ms)
+{
+	const struct item item = cpu_at(time_ms, time_ms);
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct store_commit commit = { .batch_count = 1, .now_ms = BASE_MS };
+	struct store_tally tally;
+	struct error err = { 0 };
+
+	assert_int_equal(batch_new(&batch), 0);
+	add_item(batch, &item);
+	batch->readings[0].start_ms = start_ms;
+	commit.batches = (const struct batch *const[]){ batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+}
+
+static int take_start(void *context, const struct store_series *series)
+{
+	*(int64_t *)context = series->start_ms;
+	return 0;
+}
+
+static int64_t start_of_cpu(struct fixture *fixture)
+{
+	const struct store_scan scan = scan_of(METRIC_GROUP_CPU, 0, TEST_DAY_MS);
+	struct error err = { 0 };
+	int64_t start_ms = 1;
+
+	assert_int_equal(store_scan(fixture->store, &scan, take_start, &start_ms, &err), 0);
+	return start_ms;
+}
+
+static void a_start_is_that_of_the_earliest_reading_in_any_order(void **state)
+{
+	struct fixture *fixture = *state;
+
+	append_started(fixture, 5000, BASE_MS + 1);
+	assert_int_equal(start_of_cpu(fixture), BASE_MS + 1);
+	append_started(fixture, 6000, BASE_MS - 9);
+	assert_int_equal(start_of_cpu(fixture), BASE_MS + 1);
+	append_started(fixture, 4000, EPOCH_START_UNKNOWN);
+	assert_true(start_of_cpu(fixture) == EPOCH_START_UNKNOWN);
+	append_started(fixture, 4000, BASE_MS + 7);
+	append_started(fixture, 4000, BASE_MS + 8);
+	append_started(fixture, 4000, EPOCH_START_UNKNOWN);
+	assert_int_equal(start_of_cpu(fixture), BASE_MS + 7);
+	if (!fixture->is_durable)
+		return;
+	restart(fixture);
+	append_started(fixture, 4500, BASE_MS - 9);
+	assert_int_equal(start_of_cpu(fixture), BASE_MS + 7);
+	seal(fixture);
+	restart(fixture);
+	assert_int_equal(start_of_cpu(fixture), BASE_MS + 7);
+}
+
+static void append_info(struct fixture *fixture, int64_t since_ms, const char *flavor)
+{
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct store_commit commit = { .batch_count = 1, .now_ms = BASE_MS };
+	struct instance_info *info;
+	struct store_tally tally;
+	struct error err = { 0 };
+
+	assert_int_equal(batch_new(&batch), 0);
+	info = batch_add_info(batch);
+	assert_int_equal(uuid_parse(UUID, &info->uuid), 0);
+	info->since_ms = BASE_MS + since_ms;
+	info->flavor_name = flavor;
+	commit.batches = (const struct batch *const[]){ batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+}
+
+static int print_flavors(void *context, const struct store_instance *instance)
+{
+	for (size_t i = 0; i < instance->info_count; i++)
+		buffer_print(context, "%" PRId64 "=%s ", instance->infos[i].since_ms - BASE_MS,
+			instance->infos[i].flavor_name);
+	return 0;
+}
+
+static void infos_are_listed_by_time_in_any_order(void **state)
+{
+	const struct store_filter filter = { 0 };
+	struct fixture *fixture = *state;
+	struct error err = { 0 };
+
+	append_info(fixture, 100, "small");
+	append_info(fixture, 300, "small");
+	append_info(fixture, 200, "large");
+	append_info(fixture, 100, "small");
+	append_info(fixture, 50, "tiny");
+	for (int round = 0; round < 3; round++) {
+		buffer_clear(&fixture->text);
+		assert_int_equal(store_instances(fixture->store, &filter, print_flavors,
+					 &fixture->text, &err),
+			0);
+		buffer_write_u8(&fixture->text, 0);
+		assert_string_equal((const char *)fixture->text.bytes,
+			"50=tiny 100=small 200=large 300=small ");
+		if (fixture->is_durable)
+			restart(fixture);
+		append_info(fixture, 200, "large");
+	}
 }
 
 static int print_instance(void *context, const struct store_instance *instance)
@@ -638,14 +850,14 @@ static void a_restart_loses_nothing(void **state)
 
 	make_items(items);
 	append_in_pieces(fixture, items, 100);
-	append_watermark(fixture, "a", 5);
+	commit_source(fixture, &(struct store_source){ "w", "a", "h", 5, 100, 200 });
 	before = dump(fixture);
 	listed = strdup(instances_text(fixture, &everyone));
 	for (int round = 0; round < 3; round++) {
 		restart(fixture);
 		assert_dump(fixture, before);
 		assert_string_equal(instances_text(fixture, &everyone), listed);
-		assert_int_equal(watermark_of(fixture, "a"), 5);
+		assert_string_equal(sources_text(fixture, NULL, NULL), "w a 'h' 5 100 200\n");
 		seal(fixture);
 	}
 	append_in_pieces(fixture, items, 100);
@@ -684,7 +896,11 @@ int main(void)
 		ON_BOTH(a_callback_can_stop_a_scan),
 		ON_BOTH(an_unknown_instance_has_nothing),
 		ON_BOTH(a_step_changes_no_usage_between_its_times),
-		ON_BOTH(watermarks_belong_to_a_spool),
+		ON_BOTH(what_is_known_of_a_spool_only_moves_forward),
+		ON_BOTH(records_are_found_by_kind_and_prefix_in_order),
+		ON_BOTH(the_gaps_of_a_batch_are_kept_once),
+		ON_BOTH(a_start_is_that_of_the_earliest_reading_in_any_order),
+		ON_BOTH(infos_are_listed_by_time_in_any_order),
 		ON_BOTH(instances_are_listed_as_they_appeared_and_by_name),
 		ON_BOTH(sealing_changes_no_answer),
 		ON_BOTH(what_is_too_old_is_deleted_and_nothing_else),

@@ -16,10 +16,16 @@ int store_append(struct store *store, const struct store_commit *commit,
 	return store->ops->append(store, commit, ret_tally, err);
 }
 
-int store_watermark(struct store *store, const char *worker, const char *spool,
-	uint64_t *ret_sequence, struct error *err)
+int store_sources(struct store *store, const char *host, const char *worker, store_source_fn each,
+	void *context, struct error *err)
 {
-	return store->ops->watermark(store, worker, spool, ret_sequence, err);
+	return store->ops->sources(store, host, worker, each, context, err);
+}
+
+int store_records(struct store *store, const char *kind, const char *prefix, store_record_fn each,
+	void *context, struct error *err)
+{
+	return store->ops->records(store, kind, prefix, each, context, err);
 }
 
 int store_instances(struct store *store, const struct store_filter *filter, store_instance_fn each,

@@ -10,7 +10,7 @@
  * they complete each other. What a backend must do is executable: store/conformance-test.c runs
  * against each of them.
  *
- * Threads: store_append and store_maintain from one thread each; everything else from any. */
+ * Threads: any. Commits are made one after the other, and so is maintenance. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,18 +42,34 @@ struct store_tally {
 	uint64_t late;        /* samples older than one of their series already stored */
 };
 
-/* Every number of this worker's spool up to `sequence` is dealt with. */
-struct store_watermark {
+/* One spool of a worker, and how far it has been dealt with. As a part of a commit it moves what is
+ * known forward: a smaller sequence changes nothing. */
+struct store_source {
 	const char *worker;
 	const char *spool;
-	uint64_t sequence;
+	const char *host;  /* whose instances it reads; "" if it has not said */
+	uint64_t sequence; /* every number up to this one is stored, refused, or known to be lost */
+	int64_t first_ms;  /* the earliest time that it has told of; 0: none yet */
+	int64_t until_ms;  /* the frontier: all that it read until then is dealt with; 0: unknown */
 };
+
+/* A fact that is no reading: a gap, a retired host, a figure of a closed month. Kind and key name
+ * it; another value for them replaces the first. */
+struct store_record {
+	const char *kind, *key; /* at most RECORD_TEXT_MAX bytes each */
+	const void *value;
+	size_t size; /* at most RECORD_VALUE_MAX */
+};
+
+enum { RECORD_TEXT_MAX = 2048, RECORD_VALUE_MAX = 16 * 1024 * 1024 };
 
 struct store_commit {
 	const struct batch *const *batches;
 	size_t batch_count;
-	const struct store_watermark *watermarks; /* made durable together with the batches */
-	size_t watermark_count;
+	const struct store_source *sources; /* made durable together with the batches */
+	size_t source_count;
+	const struct store_record *records; /* likewise; the batches' gaps besides (store/gaps.h) */
+	size_t record_count;
 	int64_t now_ms;
 };
 
@@ -107,6 +123,8 @@ struct store_series {
 };
 
 typedef int (*store_series_fn)(void *context, const struct store_series *series);
+typedef int (*store_source_fn)(void *context, const struct store_source *source);
+typedef int (*store_record_fn)(void *context, const struct store_record *record);
 typedef void (*store_counter_fn)(void *context, const char *name, uint64_t value);
 
 struct store_ops {
@@ -118,9 +136,13 @@ struct store_ops {
 	int (*append)(struct store *store, const struct store_commit *commit,
 		struct store_tally *ret_tally, struct error *err);
 
-	/* The sequence number that was committed last for a worker's spool; 0 if none was. */
-	int (*watermark)(struct store *store, const char *worker, const char *spool,
-		uint64_t *ret_sequence, struct error *err);
+	/* The spools of one host, or of one worker; NULL: of any. */
+	int (*sources)(struct store *store, const char *host, const char *worker,
+		store_source_fn each, void *context, struct error *err);
+
+	/* The records of one kind whose keys begin with `prefix`, by key in the order of bytes. */
+	int (*records)(struct store *store, const char *kind, const char *prefix,
+		store_record_fn each, void *context, struct error *err);
 
 	/* Instances in the order of their first appearance. */
 	int (*instances)(struct store *store, const struct store_filter *filter,
@@ -153,8 +175,10 @@ CLEANUP_DEFINE(struct store, store_free)
 
 MUST_CHECK int store_append(struct store *store, const struct store_commit *commit,
 	struct store_tally *ret_tally, struct error *err);
-MUST_CHECK int store_watermark(struct store *store, const char *worker, const char *spool,
-	uint64_t *ret_sequence, struct error *err);
+MUST_CHECK int store_sources(struct store *store, const char *host, const char *worker,
+	store_source_fn each, void *context, struct error *err);
+MUST_CHECK int store_records(struct store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err);
 MUST_CHECK int store_instances(struct store *store, const struct store_filter *filter,
 	store_instance_fn each, void *context, struct error *err);
 MUST_CHECK int store_scan(struct store *store, const struct store_scan *scan, store_series_fn each,

@@ -50,6 +50,7 @@ static void free_resident(struct resident *resident)
 		free_track(resident->tracks[i]);
 	free(resident->tracks);
 	free(resident->infos);
+	free(resident->info_numbers);
 	arena_deinit(&resident->arena);
 	free((char *)resident->key.name);
 	free(resident);
@@ -184,7 +185,7 @@ static void grow_buckets(struct tracks *tracks)
 	tracks->bucket_count = count;
 }
 
-static struct track *new_track(const struct track_key *key, int64_t start_ms, uint64_t hash)
+static struct track *new_track(const struct track_key *key, uint64_t hash)
 {
 	struct track *track = calloc(1, sizeof(*track));
 
@@ -194,7 +195,8 @@ static struct track *new_track(const struct track_key *key, int64_t start_ms, ui
 	track->group = key->group;
 	track->columns = metric_group_info(key->group)->columns;
 	track->segment = key->segment;
-	track->start_ms = start_ms;
+	track->start_ms = EPOCH_START_UNKNOWN;
+	track->start_told_ms = INT64_MAX;
 	track->hash = hash;
 	track->parameter = strdup(key->parameter);
 	track->epoch = strdup(key->epoch);
@@ -225,7 +227,7 @@ static int enlist(struct tracks *tracks, struct track *track)
 	return 0;
 }
 
-struct track *tracks_track(struct tracks *tracks, const struct track_key *key, int64_t start_ms)
+struct track *tracks_track(struct tracks *tracks, const struct track_key *key)
 {
 	uint64_t hash = hash_key(key);
 	struct track *track = tracks->buckets[hash % tracks->bucket_count];
@@ -235,7 +237,7 @@ struct track *tracks_track(struct tracks *tracks, const struct track_key *key, i
 	if (track)
 		return track;
 	grow_buckets(tracks);
-	track = new_track(key, start_ms, hash);
+	track = new_track(key, hash);
 	if (!track)
 		return NULL;
 	if (enlist(tracks, track) < 0) {
@@ -246,6 +248,23 @@ struct track *tracks_track(struct tracks *tracks, const struct track_key *key, i
 	tracks->buckets[hash % tracks->bucket_count] = track;
 	tracks->track_count++;
 	return track;
+}
+
+static bool is_better_start(int64_t start_ms, int64_t than_ms)
+{
+	if (start_ms == EPOCH_START_UNKNOWN || than_ms == EPOCH_START_UNKNOWN)
+		return start_ms != EPOCH_START_UNKNOWN && than_ms == EPOCH_START_UNKNOWN;
+	return start_ms < than_ms;
+}
+
+void track_note_start(struct track *track, int64_t time_ms, int64_t start_ms)
+{
+	if (time_ms > track->start_told_ms ||
+		(time_ms == track->start_told_ms && !is_better_start(start_ms, track->start_ms)))
+		return;
+	track->start_told_ms = time_ms;
+	track->start_ms = start_ms;
+	track->is_stored = false;
 }
 
 struct track *tracks_by_id(const struct tracks *tracks, uint64_t id)
@@ -443,33 +462,76 @@ static int copy_ports(struct arena *arena, struct instance_info *info)
 	return 0;
 }
 
-int resident_add_info(struct resident *resident, const struct instance_info *info)
+/* The place of the info in the order of time; one with the same time and content is found there. */
+static size_t info_place(const struct resident *resident, const struct instance_info *info)
 {
-	struct instance_info *infos, *added;
+	size_t place = resident->info_count;
 
-	if (resident->info_count &&
-		instance_info_equal(&resident->infos[resident->info_count - 1], info))
+	while (place > 0 && resident->infos[place - 1].since_ms > info->since_ms)
+		place--;
+	for (size_t i = place; i > 0 && resident->infos[i - 1].since_ms == info->since_ms; i--)
+		if (instance_info_equal(&resident->infos[i - 1], info))
+			return i - 1;
+	return place;
+}
+
+static bool is_known(
+	const struct resident *resident, size_t place, const struct instance_info *info)
+{
+	return place < resident->info_count && resident->infos[place].since_ms == info->since_ms &&
+	       instance_info_equal(&resident->infos[place], info);
+}
+
+static int make_info_room(struct resident *resident)
+{
+	size_t wanted = resident->info_room ? resident->info_room * 2 : FIRST_ROOM;
+	struct instance_info *infos;
+	size_t *numbers;
+
+	if (resident->info_count < resident->info_room)
 		return 0;
-	for (size_t i = 0; i < resident->info_count; i++)
-		if (resident->infos[i].since_ms == info->since_ms &&
-			instance_info_equal(&resident->infos[i], info))
-			return 0;
-	infos = grow(resident->infos, resident->info_count, &resident->info_room, sizeof(*infos));
+	infos = reallocarray(resident->infos, wanted, sizeof(*infos));
 	if (!infos)
 		return -ENOMEM;
 	resident->infos = infos;
-	added = &infos[resident->info_count];
-	*added = *info;
-	for (size_t i = 0; i < instance_field_count; i++) {
-		const char **text = instance_field_at(added, i);
-
-		*text = copy(&resident->arena, *text);
-		if (!*text)
-			return -ENOMEM;
-	}
-	if (copy_ports(&resident->arena, added) < 0)
+	numbers = reallocarray(resident->info_numbers, wanted, sizeof(*numbers));
+	if (!numbers)
 		return -ENOMEM;
-	resident->info_count++;
+	resident->info_numbers = numbers;
+	resident->info_room = wanted;
+	return 0;
+}
+
+/* Texts move into the arena. False: it is full. */
+static bool keep_texts(struct arena *arena, struct instance_info *info)
+{
+	for (size_t i = 0; i < instance_field_count; i++) {
+		const char **text = instance_field_at(info, i);
+
+		*text = copy(arena, *text);
+		if (!*text)
+			return false;
+	}
+	return copy_ports(arena, info) == 0;
+}
+
+int resident_add_info(struct resident *resident, const struct instance_info *info)
+{
+	size_t place = info_place(resident, info), behind;
+	struct instance_info added = *info;
+
+	if (is_known(resident, place, info))
+		return 0;
+	if (make_info_room(resident) < 0)
+		return -ENOMEM;
+	if (!keep_texts(&resident->arena, &added))
+		return 0;
+	behind = resident->info_count - place;
+	memmove(&resident->infos[place + 1], &resident->infos[place], behind * sizeof(added));
+	memmove(&resident->info_numbers[place + 1], &resident->info_numbers[place],
+		behind * sizeof(*resident->info_numbers));
+	resident->infos[place] = added;
+	resident->info_numbers[place] = resident->info_count++;
 	return 1;
 }
 

@@ -35,9 +35,10 @@ struct track {
 	unsigned int columns;
 	char *parameter, *epoch, *life;
 	uint32_t segment;
-	int64_t start_ms;
+	int64_t start_ms;          /* as the reading said that came with the earliest row, */
+	int64_t start_told_ms;     /* whose time is this */
 	int64_t first_ms, last_ms; /* of all its rows, those that left memory included */
-	bool is_stored;            /* the backend knows it durably */
+	bool is_stored;            /* the backend knows it durably as it is */
 	struct row *rows;
 	int64_t *values; /* columns for each row */
 	size_t count, room;
@@ -50,7 +51,9 @@ struct resident {
 	uint64_t id;
 	struct instance_key key; /* its name is owned */
 	struct arena arena;      /* of the infos */
+	/* By since_ms, the oldest first; and how many had come before each. */
 	struct instance_info *infos;
+	size_t *info_numbers;
 	size_t info_count, info_room, infos_stored;
 	struct track **tracks;
 	size_t track_count, track_room;
@@ -86,7 +89,12 @@ struct track_key {
 
 /* Each finds or adds; NULL if there is no memory. */
 struct resident *tracks_resident(struct tracks *tracks, const struct instance_key *key);
-struct track *tracks_track(struct tracks *tracks, const struct track_key *key, int64_t start_ms);
+struct track *tracks_track(struct tracks *tracks, const struct track_key *key);
+
+/* A reading at time_ms told when the track's counters were zero. What came with the earliest
+ * reading counts; of two of one time a known start before an unknown one, and the smaller. The
+ * track is then no longer stored as it is. */
+void track_note_start(struct track *track, int64_t time_ms, int64_t start_ms);
 
 /* NULL if there is none. */
 struct resident *tracks_find_resident(const struct tracks *tracks, const struct instance_key *key);
@@ -103,8 +111,8 @@ void track_extend(struct track *track, int64_t first_ms, int64_t last_ms);
 void tracks_drop_journal(struct tracks *tracks, uint64_t journal);
 void tracks_drop_before(struct tracks *tracks, int64_t before_ms);
 
-/* Adds what is known about an instance from a time on, unless it is known already. Returns 1 if it
- * is new, 0, or negative. */
+/* Adds what is known about an instance from a time on, unless it is known already, or there is more
+ * of it than RESIDENT_INFO_MEMORY_MAX. Returns 1 if it is new, 0, or negative. */
 MUST_CHECK int resident_add_info(struct resident *resident, const struct instance_info *info);
 
 /* Does the listing ask for it? And as it is listed. */

@@ -8,23 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "store/store.h"
+#include "store/gaps.h"
+#include "store/sources.h"
 #include "store/tracks.h"
 
-enum { WATERMARKS_MAX = 1024 };
-
-struct memory_watermark {
-	char worker[INSTANCE_TEXT_MAX + 1], spool[INSTANCE_TEXT_MAX + 1];
-	uint64_t sequence;
+struct memory_record {
+	char *kind, *key;
+	void *value;
+	size_t size;
 };
 
 struct memory_store {
 	struct store store;
 	pthread_mutex_t lock;
 	struct tracks tracks;
-	struct memory_watermark watermarks[WATERMARKS_MAX];
-	size_t watermark_count;
+	struct sources sources;
+	struct memory_record *records; /* by kind and key */
+	size_t record_count;
 };
 
 static int add_reading(
@@ -37,12 +37,12 @@ static int add_reading(
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct track_key key = { resident, tuple->group, tuple->parameter,
 			reading->epoch, tuple->life, reading->segment };
-		struct track *track =
-			tracks_track(&memory->tracks, &key, tuple_start_ms(reading, tuple));
+		struct track *track = tracks_track(&memory->tracks, &key);
 
-		r = track ? track_add_row(track, reading->time_ms, tuple->present, tuple->values, 1,
-				    tally)
-			  : -ENOMEM;
+		if (!track)
+			return -ENOMEM;
+		track_note_start(track, reading->time_ms, tuple_start_ms(reading, tuple));
+		r = track_add_row(track, reading->time_ms, tuple->present, tuple->values, 1, tally);
 	}
 	return r;
 }
@@ -63,29 +63,68 @@ static int add_batch(
 	return MIN_OF(r, 0);
 }
 
-static struct memory_watermark *find_watermark(
-	struct memory_store *memory, const char *worker, const char *spool)
+static int compare(const struct memory_record *record, const char *kind, const char *key)
 {
-	for (size_t i = 0; i < memory->watermark_count; i++)
-		if (strcmp(memory->watermarks[i].worker, worker) == 0 &&
-			strcmp(memory->watermarks[i].spool, spool) == 0)
-			return &memory->watermarks[i];
-	return NULL;
+	int order = strcmp(record->kind, kind);
+
+	return order ? order : strcmp(record->key, key);
 }
 
-static int set_watermark(struct memory_store *memory, const struct store_watermark *watermark)
+static size_t record_place(const struct memory_store *memory, const char *kind, const char *key)
 {
-	struct memory_watermark *kept = find_watermark(memory, watermark->worker, watermark->spool);
+	size_t place = 0;
 
-	if (!kept) {
-		if (memory->watermark_count == WATERMARKS_MAX)
-			return STORE_FULL;
-		kept = &memory->watermarks[memory->watermark_count++];
-		text_copy(kept->worker, sizeof(kept->worker), watermark->worker);
-		text_copy(kept->spool, sizeof(kept->spool), watermark->spool);
+	while (place < memory->record_count && compare(&memory->records[place], kind, key) < 0)
+		place++;
+	return place;
+}
+
+static void free_record(struct memory_record *record)
+{
+	free(record->kind);
+	free(record->key);
+	free(record->value);
+}
+
+static int put_record(void *context, const struct store_record *record)
+{
+	struct memory_store *memory = context;
+	size_t place = record_place(memory, record->kind, record->key);
+	struct memory_record *records, added = { strdup(record->kind), strdup(record->key),
+		malloc(record->size + 1), record->size };
+
+	records = reallocarray(memory->records, memory->record_count + 1, sizeof(*records));
+	if (records)
+		memory->records = records;
+	if (!records || !added.kind || !added.key || !added.value) {
+		free_record(&added);
+		return -ENOMEM;
 	}
-	kept->sequence = MAX_OF(kept->sequence, watermark->sequence);
+	if (record->size)
+		memcpy(added.value, record->value, record->size);
+	if (place < memory->record_count &&
+		compare(&records[place], record->kind, record->key) == 0) {
+		free_record(&records[place]);
+	} else {
+		memmove(&records[place + 1], &records[place],
+			(memory->record_count - place) * sizeof(*records));
+		memory->record_count++;
+	}
+	records[place] = added;
 	return 0;
+}
+
+static int add_facts(struct memory_store *memory, const struct store_commit *commit)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < commit->source_count && r == 0; i++)
+		r = sources_advance(&memory->sources, &commit->sources[i]);
+	for (size_t i = 0; i < commit->record_count && r == 0; i++)
+		r = put_record(memory, &commit->records[i]);
+	for (size_t i = 0; i < commit->batch_count && r == 0; i++)
+		r = gaps_each(commit->batches[i], put_record, memory);
+	return r;
 }
 
 static int memory_append(struct store *store, const struct store_commit *commit,
@@ -97,23 +136,45 @@ static int memory_append(struct store *store, const struct store_commit *commit,
 	pthread_mutex_lock(&memory->lock);
 	for (size_t i = 0; i < commit->batch_count && r == 0; i++)
 		r = add_batch(memory, commit->batches[i], ret_tally);
-	for (size_t i = 0; i < commit->watermark_count && r == 0; i++)
-		r = set_watermark(memory, &commit->watermarks[i]);
+	if (r == 0)
+		r = add_facts(memory, commit);
 	pthread_mutex_unlock(&memory->lock);
 	return r;
 }
 
-static int memory_watermark(struct store *store, const char *worker, const char *spool,
-	uint64_t *ret_sequence, struct error *err)
+static int memory_sources(struct store *store, const char *host, const char *worker,
+	store_source_fn each, void *context, struct error *err)
 {
 	struct memory_store *memory = (struct memory_store *)store;
-	const struct memory_watermark *kept;
+	int r;
 
 	pthread_mutex_lock(&memory->lock);
-	kept = find_watermark(memory, worker, spool);
-	*ret_sequence = kept ? kept->sequence : 0;
+	r = sources_each(&memory->sources, host, worker, each, context);
 	pthread_mutex_unlock(&memory->lock);
-	return 0;
+	return r;
+}
+
+static int memory_records(struct store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err)
+{
+	struct memory_store *memory = (struct memory_store *)store;
+	int r = 0;
+
+	pthread_mutex_lock(&memory->lock);
+	for (size_t i = record_place(memory, kind, prefix); i < memory->record_count && r == 0;
+		i++) {
+		const struct memory_record *kept = &memory->records[i];
+		const struct store_record record = { kept->kind, kept->key, kept->value,
+			kept->size };
+
+		if (strcmp(kept->kind, kind) != 0 ||
+			strncmp(kept->key, prefix, strlen(prefix)) != 0)
+			break;
+		if (each(context, &record) != 0)
+			r = STORE_STOPPED;
+	}
+	pthread_mutex_unlock(&memory->lock);
+	return r;
 }
 
 static int memory_instances(struct store *store, const struct store_filter *filter,
@@ -165,13 +226,18 @@ static void memory_close(struct store *store)
 	struct memory_store *memory = (struct memory_store *)store;
 
 	tracks_deinit(&memory->tracks);
+	sources_deinit(&memory->sources);
+	for (size_t i = 0; i < memory->record_count; i++)
+		free_record(&memory->records[i]);
+	free(memory->records);
 	pthread_mutex_destroy(&memory->lock);
 	free(memory);
 }
 
 static const struct store_ops memory_ops = { .name = "memory",
 	.append = memory_append,
-	.watermark = memory_watermark,
+	.sources = memory_sources,
+	.records = memory_records,
 	.instances = memory_instances,
 	.scan = memory_scan,
 	.maintain = memory_maintain,

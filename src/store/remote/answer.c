@@ -12,11 +12,6 @@
 
 enum { SCAN_SAMPLES_MAX = 32 * 1000 * 1000 };
 
-bool remote_is_method(const char *method)
-{
-	return strcmp(method, "store.instances") == 0 || strcmp(method, "store.scan") == 0;
-}
-
 static int write_instance(void *context, const struct store_instance *instance)
 {
 	codec_write_instance(context, instance);
@@ -26,6 +21,18 @@ static int write_instance(void *context, const struct store_instance *instance)
 static int write_series(void *context, const struct store_series *series)
 {
 	codec_write_series(context, series);
+	return buffer_check(context);
+}
+
+static int write_source(void *context, const struct store_source *source)
+{
+	codec_write_source(context, source);
+	return buffer_check(context);
+}
+
+static int write_record(void *context, const struct store_record *record)
+{
+	codec_write_record(context, record);
 	return buffer_check(context);
 }
 
@@ -111,19 +118,84 @@ static int read_scan(const struct request *request, struct store_scan *scan, str
 	return 0;
 }
 
-int remote_answer(struct store *store, const struct request *request, struct buffer *payload,
+static int answer_scan(struct store *store, const struct request *request, struct buffer *payload,
 	struct error *err)
 {
 	struct store_scan scan = { 0 };
-	int r;
+	int r = read_scan(request, &scan, err);
 
-	if (strcmp(request->method, "store.instances") == 0) {
-		r = answer_instances(store, request, payload, err);
-	} else {
-		r = read_scan(request, &scan, err);
-		if (r == 0)
-			r = store_scan(store, &scan, write_series, payload, err);
-	}
+	return r == 0 ? store_scan(store, &scan, write_series, payload, err) : r;
+}
+
+static int answer_sources(struct store *store, const struct request *request,
+	struct buffer *payload, struct error *err)
+{
+	const char *host, *worker;
+	int r = request_text(request, "host", "", &host, err);
+
+	if (r == 0)
+		r = request_text(request, "worker", "", &worker, err);
+	return r == 0 ? store_sources(store, *host ? host : NULL, *worker ? worker : NULL,
+				write_source, payload, err)
+		      : r;
+}
+
+static int answer_records(struct store *store, const struct request *request,
+	struct buffer *payload, struct error *err)
+{
+	const char *kind, *prefix;
+	int r = request_text(request, "kind", NULL, &kind, err);
+
+	if (r == 0)
+		r = request_text(request, "prefix", "", &prefix, err);
+	return r == 0 ? store_records(store, kind, prefix, write_record, payload, err) : r;
+}
+
+static int answer_put(struct store *store, const struct request *request, struct buffer *payload,
+	struct error *err)
+{
+	const json_t *value = json_object_get(request->args, "value");
+	struct store_record record = { .value = json_string_value(value),
+		.size = json_string_length(value) };
+	const struct store_commit commit = { .records = &record, .record_count = 1 };
+	struct store_tally ignored;
+	int r = request_text(request, "kind", NULL, &record.kind, err);
+
+	if (r == 0)
+		r = request_text(request, "key", NULL, &record.key, err);
+	if (r == 0 && (!record.value || !*record.kind || !*record.key))
+		r = error_set(err, -EINVAL, "a record is a kind, a key and a text as its value");
+	return r == 0 ? store_append(store, &commit, &ignored, err) : r;
+}
+
+static const struct {
+	const char *name;
+	int (*answer)(struct store *store, const struct request *request, struct buffer *payload,
+		struct error *err);
+} methods[] = {
+	{ "store.instances", answer_instances },
+	{ "store.scan", answer_scan },
+	{ "store.sources", answer_sources },
+	{ "store.records", answer_records },
+	{ "store.put", answer_put },
+};
+
+bool remote_is_method(const char *method)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(methods[i].name, method) == 0)
+			return true;
+	return false;
+}
+
+int remote_answer(struct store *store, const struct request *request, struct buffer *payload,
+	struct error *err)
+{
+	int r = -EINVAL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(methods[i].name, request->method) == 0)
+			r = methods[i].answer(store, request, payload, err);
 	if (r == STORE_STOPPED)
 		r = buffer_check(payload);
 	return r;

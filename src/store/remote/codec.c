@@ -117,3 +117,51 @@ int codec_read_series(struct cursor *from, struct arena *arena, struct store_ser
 	*ret_series = series;
 	return 0;
 }
+
+void codec_write_source(struct buffer *to, const struct store_source *source)
+{
+	buffer_write_string(to, source->worker);
+	buffer_write_string(to, source->spool);
+	buffer_write_string(to, source->host);
+	buffer_write_varint(to, source->sequence);
+	buffer_write_signed(to, source->first_ms);
+	buffer_write_signed(to, source->until_ms);
+}
+
+int codec_read_source(struct cursor *from, struct arena *arena, struct store_source *ret_source)
+{
+	struct store_source source = { 0 };
+
+	source.worker = packed_read_text(from, arena, INSTANCE_TEXT_MAX);
+	source.spool = packed_read_text(from, arena, INSTANCE_TEXT_MAX);
+	source.host = packed_read_text(from, arena, INSTANCE_TEXT_MAX);
+	source.sequence = cursor_read_varint(from);
+	source.first_ms = cursor_read_signed(from);
+	source.until_ms = cursor_read_signed(from);
+	if (from->is_broken)
+		return -EBADMSG;
+	*ret_source = source;
+	return 0;
+}
+
+void codec_write_record(struct buffer *to, const struct store_record *record)
+{
+	buffer_write_string(to, record->kind);
+	buffer_write_string(to, record->key);
+	buffer_write_varint(to, record->size);
+	buffer_write(to, record->value, record->size);
+}
+
+int codec_read_record(struct cursor *from, struct arena *arena, struct store_record *ret_record)
+{
+	struct store_record record = { 0 };
+
+	record.kind = packed_read_text(from, arena, RECORD_TEXT_MAX);
+	record.key = packed_read_text(from, arena, RECORD_TEXT_MAX);
+	record.size = cursor_read_size(from, RECORD_VALUE_MAX);
+	record.value = cursor_read_bytes(from, record.size);
+	if (from->is_broken)
+		return -EBADMSG;
+	*ret_record = record;
+	return 0;
+}

@@ -176,72 +176,144 @@ static int set_key(json_t *args, const struct instance_key *key)
 		json_string(instance_key_text(key, text)));
 }
 
-static int remote_instances(struct store *store, const struct store_filter *filter,
-	store_instance_fn each, void *context, struct error *err)
+/* To whom an answer's parts are handed on; one of the functions is given. */
+struct listing {
+	store_instance_fn instance;
+	store_series_fn series;
+	store_source_fn source;
+	store_record_fn record;
+	void *context;
+};
+
+static int take_instance(struct cursor *cursor, struct arena *arena, const struct listing *listing)
 {
-	json_t *args = json_pack(
-		"{s:s?, s:I}", "name", filter->name, "groups", (json_int_t)filter->groups);
-	CLEANUP(arena_deinit) struct arena arena;
 	struct store_instance instance;
+	int r = codec_read_instance(cursor, arena, &instance);
+
+	return r == 0 && listing->instance(listing->context, &instance) ? STORE_STOPPED : r;
+}
+
+static int take_series(struct cursor *cursor, struct arena *arena, const struct listing *listing)
+{
+	struct store_series series;
+	int r = codec_read_series(cursor, arena, &series);
+
+	return r == 0 && listing->series(listing->context, &series) ? STORE_STOPPED : r;
+}
+
+static int take_source(struct cursor *cursor, struct arena *arena, const struct listing *listing)
+{
+	struct store_source source;
+	int r = codec_read_source(cursor, arena, &source);
+
+	return r == 0 && listing->source(listing->context, &source) ? STORE_STOPPED : r;
+}
+
+static int take_record(struct cursor *cursor, struct arena *arena, const struct listing *listing)
+{
+	struct store_record record;
+	int r = codec_read_record(cursor, arena, &record);
+
+	return r == 0 && listing->record(listing->context, &record) ? STORE_STOPPED : r;
+}
+
+static int take_one(struct cursor *cursor, struct arena *arena, const struct listing *listing)
+{
+	if (listing->instance)
+		return take_instance(cursor, arena, listing);
+	if (listing->series)
+		return take_series(cursor, arena, listing);
+	return listing->source ? take_source(cursor, arena, listing)
+			       : take_record(cursor, arena, listing);
+}
+
+/* Asks, and hands on what comes, one by one. Takes `args` over. */
+static int list(struct store *store, const char *method, json_t *args,
+	const struct listing *listing, struct error *err)
+{
+	CLEANUP(arena_deinit) struct arena arena;
 	struct cursor cursor;
 	zmsg_t *message;
 	int r;
 
 	arena_init(&arena, ARENA_MAX);
-	if (args && filter->key)
-		set_key(args, filter->key);
-	r = ask_bytes(store, "store.instances", args, &message, &cursor, err);
+	r = ask_bytes(store, method, args, &message, &cursor, err);
 	if (r != 0)
 		return r;
 	while (r == 0 && cursor_left(&cursor)) {
 		arena_clear(&arena);
-		r = codec_read_instance(&cursor, &arena, &instance);
-		if (r == 0 && each(context, &instance) != 0)
-			r = STORE_STOPPED;
+		r = take_one(&cursor, &arena, listing);
 	}
 	zmsg_destroy(&message);
 	return r;
+}
+
+static int remote_instances(struct store *store, const struct store_filter *filter,
+	store_instance_fn each, void *context, struct error *err)
+{
+	const struct listing listing = { .instance = each, .context = context };
+	json_t *args = json_pack(
+		"{s:s?, s:I}", "name", filter->name, "groups", (json_int_t)filter->groups);
+
+	if (args && filter->key)
+		set_key(args, filter->key);
+	return list(store, "store.instances", args, &listing, err);
 }
 
 static int remote_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
 	void *context, struct error *err)
 {
+	const struct listing listing = { .series = each, .context = context };
 	json_t *args = json_pack("{s:i, s:I, s:s?, s:I, s:I, s:I, s:I}", "group", (int)scan->group,
 		"columns", (json_int_t)scan->columns, "parameter", scan->parameter, "from",
 		(json_int_t)scan->from_ms, "to", (json_int_t)scan->to_ms, "step",
 		(json_int_t)scan->step_ms, "maximum", (json_int_t)scan->maximum);
-	CLEANUP(arena_deinit) struct arena arena;
-	struct store_series series;
-	struct cursor cursor;
-	zmsg_t *message;
-	int r;
 
-	arena_init(&arena, ARENA_MAX);
 	if (args)
 		set_key(args, &scan->instance);
-	r = ask_bytes(store, "store.scan", args, &message, &cursor, err);
-	if (r != 0)
-		return r;
-	while (r == 0 && cursor_left(&cursor)) {
-		arena_clear(&arena);
-		r = codec_read_series(&cursor, &arena, &series);
-		if (r == 0 && each(context, &series) != 0)
-			r = STORE_STOPPED;
-	}
-	zmsg_destroy(&message);
-	return r;
+	return list(store, "store.scan", args, &listing, err);
 }
 
+static int remote_sources(struct store *store, const char *host, const char *worker,
+	store_source_fn each, void *context, struct error *err)
+{
+	const struct listing listing = { .source = each, .context = context };
+
+	return list(store, "store.sources",
+		json_pack("{s:s?, s:s?}", "host", host, "worker", worker), &listing, err);
+}
+
+static int remote_records(struct store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err)
+{
+	const struct listing listing = { .record = each, .context = context };
+
+	return list(store, "store.records", json_pack("{s:s, s:s}", "kind", kind, "prefix", prefix),
+		&listing, err);
+}
+
+/* Only records, whose values are texts, one by one. */
 static int remote_append(struct store *store, const struct store_commit *commit,
 	struct store_tally *ret_tally, struct error *err)
 {
-	return error_set(err, -EROFS, "a store that is read through the server takes no readings");
-}
+	int r = 0;
 
-static int remote_watermark(struct store *store, const char *worker, const char *spool,
-	uint64_t *ret_sequence, struct error *err)
-{
-	return error_set(err, -EROFS, "a store that is read through the server has no watermarks");
+	if (commit->batch_count || commit->source_count)
+		return error_set(
+			err, -EROFS, "a store that is read through the server takes no readings");
+	for (size_t i = 0; i < commit->record_count && r == 0; i++) {
+		const struct store_record *record = &commit->records[i];
+		struct cursor ignored;
+		zmsg_t *message;
+
+		r = ask_bytes(store, "store.put",
+			json_pack("{s:s, s:s, s:s%}", "kind", record->kind, "key", record->key,
+				"value", record->value, record->size),
+			&message, &ignored, err);
+		if (r == 0)
+			zmsg_destroy(&message);
+	}
+	return r;
 }
 
 static void remote_close(struct store *store)
@@ -258,7 +330,8 @@ static void remote_close(struct store *store)
 static const struct store_ops remote_ops = {
 	.name = "remote",
 	.append = remote_append,
-	.watermark = remote_watermark,
+	.sources = remote_sources,
+	.records = remote_records,
 	.instances = remote_instances,
 	.scan = remote_scan,
 	.close = remote_close,

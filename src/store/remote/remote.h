@@ -3,7 +3,7 @@
 #pragma once
 
 /* Reading a store through kanyun-server's REP socket: the side that asks is a `struct store`
- * (append and maintain are not for it), the side that answers turns a request into calls of another
+ * (it takes records, but no readings), the side that answers turns a request into calls of another
  * store. An answer is the usual three frames and one more of bytes (remote/codec.h). */
 
 #include <czmq.h>
@@ -25,7 +25,7 @@ MUST_CHECK int remote_store_new(
 MUST_CHECK int remote_store_ask(struct store *store, const char *method, const json_t *args,
 	json_t **ret_answer, struct error *err);
 
-/* The answering side. Is this method one of the two that read the store? */
+/* The answering side. Is this method one of the store's? */
 bool remote_is_method(const char *method);
 
 /* Answers it: 0, and payload holds the frame of bytes; else as the store returned, and err says

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* kanyun.db: instances, tracks, watermarks and the journal. */
+/* kanyun.db: instances, tracks and the journal. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,29 +12,19 @@
 
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-	"INSERT OR IGNORE INTO meta VALUES('format', 1);"
+	"INSERT OR IGNORE INTO meta VALUES('format', 2);"
 	"CREATE TABLE IF NOT EXISTS instances(id INTEGER PRIMARY KEY, uuid BLOB, name TEXT);"
 	"CREATE TABLE IF NOT EXISTS infos(instance INTEGER, number INTEGER, info BLOB,"
 	" PRIMARY KEY(instance, number)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS tracks(id INTEGER PRIMARY KEY, instance INTEGER, \"group\" "
-	"INTEGER, parameter TEXT, epoch TEXT, life TEXT, segment INTEGER, start INTEGER);"
-	"CREATE TABLE IF NOT EXISTS watermarks(worker TEXT, spool TEXT, sequence INTEGER,"
-	" PRIMARY KEY(worker, spool)) WITHOUT ROWID;"
+	"INTEGER, parameter TEXT, epoch TEXT, life TEXT, segment INTEGER, start INTEGER, told "
+	"INTEGER);"
+	"CREATE TABLE IF NOT EXISTS sources(worker TEXT, spool TEXT, host TEXT, sequence INTEGER,"
+	" first INTEGER, until INTEGER, PRIMARY KEY(worker, spool)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS records(kind TEXT, key TEXT, value BLOB,"
+	" PRIMARY KEY(kind, key)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS journal(id INTEGER PRIMARY KEY"
 	" AUTOINCREMENT, committed INTEGER, rows BLOB);";
-
-enum statement {
-	BEGIN,
-	COMMIT,
-	ROLLBACK,
-	ADD_INSTANCE,
-	ADD_INFO,
-	ADD_TRACK,
-	SET_WATERMARK,
-	ADD_JOURNAL,
-	RESTED,
-	FORGET,
-};
 
 static const char *const sql[STATEMENTS_MAX] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
@@ -42,9 +32,18 @@ static const char *const sql[STATEMENTS_MAX] = {
 	[ROLLBACK] = "ROLLBACK",
 	[ADD_INSTANCE] = "INSERT OR REPLACE INTO instances VALUES(?1, ?2, ?3)",
 	[ADD_INFO] = "INSERT OR REPLACE INTO infos VALUES(?1, ?2, ?3)",
-	[ADD_TRACK] = "INSERT OR REPLACE INTO tracks VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-	[SET_WATERMARK] = ("INSERT INTO watermarks VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET"
-			   " sequence = max(sequence, excluded.sequence)"),
+	[ADD_TRACK] = "INSERT OR REPLACE INTO tracks VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	/* As sources_advance. */
+	[ADVANCE_SOURCE] =
+		("INSERT INTO sources VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
+		 " host = iif(excluded.host = '', host, excluded.host),"
+		 " first = iif(excluded.first = 0, first,"
+		 "  iif(first = 0, excluded.first, min(first, excluded.first))),"
+		 " until = iif(excluded.sequence < sequence OR excluded.until = 0, until,"
+		 "  excluded.until),"
+		 " sequence = max(sequence, excluded.sequence)"),
+	[PUT_RECORD] = "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)",
+	[GET_RECORDS] = "SELECT key, value FROM records WHERE kind = ?1 AND key >= ?2 ORDER BY key",
 	[ADD_JOURNAL] = "INSERT INTO journal VALUES(?1, ?2, ?3)",
 	[RESTED] = "SELECT max(id) FROM journal WHERE committed <= ?1",
 	[FORGET] = "DELETE FROM journal WHERE id <= ?1",
@@ -97,6 +96,34 @@ int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err)
 	return 0;
 }
 
+int catalogue_load_rows(struct sqlite_store *store, const char *query,
+	int (*each)(struct sqlite_store *store, sqlite3_stmt *row, struct error *err),
+	struct error *err)
+{
+	sqlite3_stmt *statement;
+	int r = 0, code;
+
+	if (sqlite3_prepare_v2(store->db, query, -1, &statement, NULL) != SQLITE_OK)
+		return sqlite_outcome(store->db, query, err);
+	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		r = each(store, statement, err);
+	if (r == 0 && code != SQLITE_DONE)
+		r = sqlite_outcome(store->db, query, err);
+	sqlite3_finalize(statement);
+	return r;
+}
+
+static int check_format(struct sqlite_store *store, sqlite3_stmt *row, struct error *err)
+{
+	int format = sqlite3_column_int(row, 0);
+
+	return format == STORE_FORMAT ? 0
+				      : error_set(err, -EPROTO,
+						"it was written in format %d by another version; "
+						"this one needs %d",
+						format, STORE_FORMAT);
+}
+
 int catalogue_open(struct sqlite_store *store, struct error *err)
 {
 	char path[PATH_MAX_BYTES + 32];
@@ -106,6 +133,9 @@ int catalogue_open(struct sqlite_store *store, struct error *err)
 	r = sqlite_open_file(path, &store->db, err);
 	if (r == 0)
 		r = sqlite_execute(store->db, schema, err);
+	if (r == 0)
+		r = catalogue_load_rows(
+			store, "SELECT value FROM meta WHERE key = 'format'", check_format, err);
 	for (size_t i = 0; i < STATEMENTS_MAX && sql[i] && r == 0; i++)
 		if (sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 			    &store->statements[i], NULL) != SQLITE_OK)
@@ -118,14 +148,9 @@ void catalogue_close(struct sqlite_store *store)
 	for (size_t i = 0; i < STATEMENTS_MAX; i++)
 		sqlite3_finalize(store->statements[i]);
 	sqlite3_close(store->db);
-	for (size_t i = 0; i < store->watermark_count; i++) {
-		free(store->watermarks[i].worker);
-		free(store->watermarks[i].spool);
-	}
-	free(store->watermarks);
 }
 
-static int run(struct sqlite_store *store, enum statement statement, struct error *err)
+int catalogue_run(struct sqlite_store *store, enum catalogue_statement statement, struct error *err)
 {
 	sqlite3_stmt *prepared = store->statements[statement];
 	int code = sqlite3_step(prepared);
@@ -147,7 +172,7 @@ static int add_instance(struct sqlite_store *store, struct resident *resident, s
 		sqlite3_bind_blob(statement, 2, resident->key.uuid.bytes, 16, SQLITE_STATIC);
 	else
 		sqlite3_bind_text(statement, 3, resident->key.name, -1, SQLITE_STATIC);
-	return run(store, ADD_INSTANCE, err);
+	return catalogue_run(store, ADD_INSTANCE, err);
 }
 
 static int add_infos(struct sqlite_store *store, struct resident *resident, struct error *err)
@@ -157,16 +182,18 @@ static int add_infos(struct sqlite_store *store, struct resident *resident, stru
 	int r = 0;
 
 	buffer_init(&buffer, RESIDENT_INFO_MEMORY_MAX);
-	for (size_t i = resident->infos_stored; i < resident->info_count && r == 0; i++) {
+	for (size_t i = 0; i < resident->info_count && r == 0; i++) {
+		if (resident->info_numbers[i] < resident->infos_stored)
+			continue;
 		buffer_clear(&buffer);
 		packed_write_info(&buffer, &resident->infos[i]);
 		r = buffer_check(&buffer);
 		if (r < 0)
 			return r;
 		sqlite3_bind_int64(statement, 1, (int64_t)resident->id);
-		sqlite3_bind_int64(statement, 2, (int64_t)i);
+		sqlite3_bind_int64(statement, 2, (int64_t)resident->info_numbers[i]);
 		sqlite3_bind_blob(statement, 3, buffer.bytes, (int)buffer.size, SQLITE_TRANSIENT);
-		r = run(store, ADD_INFO, err);
+		r = catalogue_run(store, ADD_INFO, err);
 	}
 	return r;
 }
@@ -183,7 +210,8 @@ static int add_track(struct sqlite_store *store, const struct track *track, stru
 	sqlite3_bind_text(statement, 6, track->life, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 7, track->segment);
 	sqlite3_bind_int64(statement, 8, track->start_ms);
-	return run(store, ADD_TRACK, err);
+	sqlite3_bind_int64(statement, 9, track->start_told_ms);
+	return catalogue_run(store, ADD_TRACK, err);
 }
 
 static int add_resident(struct sqlite_store *store, struct resident *resident, struct error *err)
@@ -212,7 +240,9 @@ static int write_reading(
 		struct track *track;
 
 		pthread_mutex_lock(&store->lock);
-		track = tracks_track(&store->tracks, &key, tuple_start_ms(reading, tuple));
+		track = tracks_track(&store->tracks, &key);
+		if (track)
+			track_note_start(track, reading->time_ms, tuple_start_ms(reading, tuple));
 		pthread_mutex_unlock(&store->lock);
 		if (!track)
 			return -ENOMEM;
@@ -244,17 +274,6 @@ static int write_batch(struct sqlite_store *store, const struct batch *batch, st
 	return r;
 }
 
-static int write_watermark(
-	struct sqlite_store *store, const struct store_watermark *watermark, struct error *err)
-{
-	sqlite3_stmt *statement = store->statements[SET_WATERMARK];
-
-	sqlite3_bind_text(statement, 1, watermark->worker, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, watermark->spool, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(statement, 3, (int64_t)watermark->sequence);
-	return run(store, SET_WATERMARK, err);
-}
-
 static int write_journal(
 	struct sqlite_store *store, uint64_t journal, int64_t now_ms, struct error *err)
 {
@@ -269,27 +288,27 @@ static int write_journal(
 	sqlite3_bind_int64(statement, 2, now_ms);
 	sqlite3_bind_blob(
 		statement, 3, store->packed.bytes, (int)store->packed.size, SQLITE_STATIC);
-	return run(store, ADD_JOURNAL, err);
+	return catalogue_run(store, ADD_JOURNAL, err);
 }
 
 int catalogue_append(struct sqlite_store *store, const struct store_commit *commit,
 	uint64_t journal, struct error *err)
 {
-	int r = run(store, BEGIN, err);
+	int r = catalogue_run(store, BEGIN, err);
 
 	buffer_clear(&store->scratch);
 	for (size_t i = 0; i < commit->batch_count && r == 0; i++)
 		r = write_batch(store, commit->batches[i], err);
-	for (size_t i = 0; i < commit->watermark_count && r == 0; i++)
-		r = write_watermark(store, &commit->watermarks[i], err);
+	if (r == 0)
+		r = facts_write(store, commit, err);
 	if (r == 0 && store->scratch.size)
 		r = write_journal(store, journal, commit->now_ms, err);
 	if (r == 0)
-		r = run(store, COMMIT, err);
+		r = catalogue_run(store, COMMIT, err);
 	if (r != 0 && !sqlite3_get_autocommit(store->db)) {
 		struct error ignored;
 
-		(void)!run(store, ROLLBACK, &ignored);
+		(void)!catalogue_run(store, ROLLBACK, &ignored);
 	}
 	return r;
 }
@@ -312,54 +331,7 @@ int catalogue_rested(
 int catalogue_forget(struct sqlite_store *store, uint64_t journal, struct error *err)
 {
 	sqlite3_bind_int64(store->statements[FORGET], 1, (int64_t)journal);
-	return run(store, FORGET, err);
-}
-
-struct watermark_entry *catalogue_watermark(
-	struct sqlite_store *store, const char *worker, const char *spool)
-{
-	struct watermark_entry *entry, *entries;
-
-	for (size_t i = 0; i < store->watermark_count; i++)
-		if (strcmp(store->watermarks[i].worker, worker) == 0 &&
-			strcmp(store->watermarks[i].spool, spool) == 0)
-			return &store->watermarks[i];
-	if (store->watermark_count == store->watermark_room) {
-		size_t room = store->watermark_room ? store->watermark_room * 2 : 16;
-
-		entries = reallocarray(store->watermarks, room, sizeof(*entries));
-		if (!entries)
-			return NULL;
-		store->watermarks = entries;
-		store->watermark_room = room;
-	}
-	entry = &store->watermarks[store->watermark_count];
-	*entry = (struct watermark_entry){ strdup(worker), strdup(spool), 0 };
-	if (!entry->worker || !entry->spool) {
-		free(entry->worker);
-		free(entry->spool);
-		return NULL;
-	}
-	store->watermark_count++;
-	return entry;
-}
-
-/* Calls `each` for the rows of a query. */
-static int load(struct sqlite_store *store, const char *query,
-	int (*each)(struct sqlite_store *store, sqlite3_stmt *row, struct error *err),
-	struct error *err)
-{
-	sqlite3_stmt *statement;
-	int r = 0, code;
-
-	if (sqlite3_prepare_v2(store->db, query, -1, &statement, NULL) != SQLITE_OK)
-		return sqlite_outcome(store->db, query, err);
-	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
-		r = each(store, statement, err);
-	if (r == 0 && code != SQLITE_DONE)
-		r = sqlite_outcome(store->db, query, err);
-	sqlite3_finalize(statement);
-	return r;
+	return catalogue_run(store, FORGET, err);
 }
 
 static int load_instance(struct sqlite_store *store, sqlite3_stmt *row, struct error *err)
@@ -421,25 +393,13 @@ static int load_track(struct sqlite_store *store, sqlite3_stmt *row, struct erro
 		return error_set(err, -EBADMSG, "kanyun.db: track %lld is broken",
 			(long long)sqlite3_column_int64(row, 0));
 	}
-	track = tracks_track(&store->tracks, &key, sqlite3_column_int64(row, 7));
+	track = tracks_track(&store->tracks, &key);
 	if (!track)
 		return -ENOMEM;
+	track_note_start(track, sqlite3_column_int64(row, 8), sqlite3_column_int64(row, 7));
 	if ((int64_t)track->id != sqlite3_column_int64(row, 0))
 		return error_set(err, -EBADMSG, "kanyun.db: tracks are not what they were");
 	track->is_stored = true;
-	return 0;
-}
-
-static int load_watermark(struct sqlite_store *store, sqlite3_stmt *row, struct error *err)
-{
-	const char *worker = (const char *)sqlite3_column_text(row, 0);
-	const char *spool = (const char *)sqlite3_column_text(row, 1);
-	struct watermark_entry *entry =
-		worker && spool ? catalogue_watermark(store, worker, spool) : NULL;
-
-	if (!entry)
-		return -ENOMEM;
-	entry->sequence = (uint64_t)sqlite3_column_int64(row, 2);
 	return 0;
 }
 
@@ -485,23 +445,26 @@ static int load_newest(struct sqlite_store *store, sqlite3_stmt *row, struct err
 
 int catalogue_load(struct sqlite_store *store, struct error *err)
 {
-	int r = load(store, "SELECT id, uuid, name FROM instances ORDER BY id", load_instance, err);
+	int r = catalogue_load_rows(
+		store, "SELECT id, uuid, name FROM instances ORDER BY id", load_instance, err);
 
 	if (r == 0)
-		r = load(store, "SELECT instance, info FROM infos ORDER BY instance, number",
-			load_info, err);
+		r = catalogue_load_rows(store,
+			"SELECT instance, info FROM infos ORDER BY instance, number", load_info,
+			err);
 	if (r == 0)
-		r = load(store,
-			"SELECT id, instance, \"group\", parameter, epoch, life, segment, start"
+		r = catalogue_load_rows(store,
+			"SELECT id, instance, \"group\", parameter, epoch, life, segment, start, "
+			"told"
 			" FROM tracks ORDER BY id",
 			load_track, err);
 	if (r == 0)
-		r = load(store, "SELECT worker, spool, sequence FROM watermarks", load_watermark,
-			err);
+		r = facts_load(store, err);
 	if (r == 0)
-		r = load(store, "SELECT seq FROM sqlite_sequence WHERE name = 'journal'",
-			load_newest, err);
+		r = catalogue_load_rows(store,
+			"SELECT seq FROM sqlite_sequence WHERE name = 'journal'", load_newest, err);
 	if (r == 0)
-		r = load(store, "SELECT id, rows FROM journal ORDER BY id", load_journal, err);
+		r = catalogue_load_rows(
+			store, "SELECT id, rows FROM journal ORDER BY id", load_journal, err);
 	return r;
 }

@@ -5,12 +5,12 @@
 /* What the files of this backend share.
  *
  *     data_dir/lock             held by the one server that may write here
- *     data_dir/kanyun.db        catalogue.c: instances, tracks, watermarks, journal
+ *     data_dir/kanyun.db        catalogue.c: instances, tracks, journal; facts.c: sources, records
  *     data_dir/day-YYYYMMDD.db  days.c: chunks of the readings of one UTC day
  *
  * Invariants, which docs/storage.md explains:
  * 1. A commit is one transaction of kanyun.db with synchronous=FULL: journal row, new catalogue
- *    rows and watermarks become durable together.
+ *    rows, sources and records become durable together.
  * 2. Every reading is in the journal or in a chunk; for a moment in both, which is harmless, for
  *    equal keys merge.
  * 3. A chunk is written and synced before the journal rows it came from are deleted.
@@ -25,6 +25,7 @@
 #include "base/buffer.h"
 #include "base/cursor.h"
 #include "base/error.h"
+#include "store/sources.h"
 #include "store/tracks.h"
 
 enum {
@@ -32,6 +33,7 @@ enum {
 	PATH_MAX_BYTES = 1024,
 	DAYS_OPEN_MAX = 8,
 	STATEMENTS_MAX = 16,
+	STORE_FORMAT = 2, /* of all files; another one is refused */
 };
 
 static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
@@ -52,21 +54,15 @@ struct sqlite_store {
 	struct buffer scratch, packed;
 	ZSTD_CCtx *compressor;
 
-	pthread_mutex_t lock; /* tracks, counters and watermarks */
+	pthread_mutex_t lock; /* tracks, sources and counters */
 	struct tracks tracks;
-	struct watermark_entry *watermarks;
-	size_t watermark_count, watermark_room;
+	struct sources sources;
 	uint64_t journal; /* the number of the newest commit */
 	struct sqlite_counters counters;
 
 	pthread_mutex_t days_lock; /* day files; taken alone, or after write_lock */
 	struct sqlite_day *days[DAYS_OPEN_MAX];
 	size_t day_count;
-};
-
-struct watermark_entry {
-	char *worker, *spool;
-	uint64_t sequence;
 };
 
 /* What SQLite's result means to callers of the store. */
@@ -95,8 +91,35 @@ MUST_CHECK int catalogue_append(struct sqlite_store *store, const struct store_c
 MUST_CHECK int catalogue_rested(
 	struct sqlite_store *store, int64_t before_ms, uint64_t *ret_journal, struct error *err);
 MUST_CHECK int catalogue_forget(struct sqlite_store *store, uint64_t journal, struct error *err);
-struct watermark_entry *catalogue_watermark(
-	struct sqlite_store *store, const char *worker, const char *spool);
+
+/* Runs one of the catalogue's statements, which is bound. */
+enum catalogue_statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	ADD_INSTANCE,
+	ADD_INFO,
+	ADD_TRACK,
+	ADVANCE_SOURCE,
+	PUT_RECORD,
+	GET_RECORDS,
+	ADD_JOURNAL,
+	RESTED,
+	FORGET,
+};
+MUST_CHECK int catalogue_run(
+	struct sqlite_store *store, enum catalogue_statement statement, struct error *err);
+/* Calls `each` for the rows of a query. */
+MUST_CHECK int catalogue_load_rows(struct sqlite_store *store, const char *query,
+	int (*each)(struct sqlite_store *store, sqlite3_stmt *row, struct error *err),
+	struct error *err);
+
+/* facts.c: what is no reading. */
+MUST_CHECK int facts_write(
+	struct sqlite_store *store, const struct store_commit *commit, struct error *err);
+MUST_CHECK int facts_load(struct sqlite_store *store, struct error *err);
+MUST_CHECK int facts_records(struct sqlite_store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err);
 
 /* days.c */
 MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err);

@@ -66,8 +66,7 @@ static int publish_reading(struct sqlite_store *store, const struct reading *rea
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct track_key key = { resident, tuple->group, tuple->parameter,
 			reading->epoch, tuple->life, reading->segment };
-		struct track *track =
-			tracks_track(&store->tracks, &key, tuple_start_ms(reading, tuple));
+		struct track *track = tracks_track(&store->tracks, &key);
 
 		if (!track)
 			return -ENOMEM;
@@ -99,14 +98,8 @@ static int publish(struct sqlite_store *store, const struct store_commit *commit
 		for (size_t j = 0; j < batch->reading_count && r == 0; j++)
 			r = publish_reading(store, &batch->readings[j], journal, tally);
 	}
-	for (size_t i = 0; i < commit->watermark_count && r == 0; i++) {
-		struct watermark_entry *entry = catalogue_watermark(
-			store, commit->watermarks[i].worker, commit->watermarks[i].spool);
-
-		if (!entry)
-			return -ENOMEM;
-		entry->sequence = MAX_OF(entry->sequence, commit->watermarks[i].sequence);
-	}
+	for (size_t i = 0; i < commit->source_count && r == 0; i++)
+		r = sources_advance(&store->sources, &commit->sources[i]);
 	return r;
 }
 
@@ -130,17 +123,28 @@ static int sqlite_append(struct store *base, const struct store_commit *commit,
 	return r;
 }
 
-static int sqlite_watermark(struct store *base, const char *worker, const char *spool,
-	uint64_t *ret_sequence, struct error *err)
+static int sqlite_sources(struct store *base, const char *host, const char *worker,
+	store_source_fn each, void *context, struct error *err)
 {
 	struct sqlite_store *store = of(base);
-	const struct watermark_entry *entry;
+	int r;
 
 	pthread_mutex_lock(&store->lock);
-	entry = catalogue_watermark(store, worker, spool);
-	*ret_sequence = entry ? entry->sequence : 0;
+	r = sources_each(&store->sources, host, worker, each, context);
 	pthread_mutex_unlock(&store->lock);
-	return entry ? 0 : -ENOMEM;
+	return r;
+}
+
+static int sqlite_records(struct store *base, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err)
+{
+	struct sqlite_store *store = of(base);
+	int r;
+
+	pthread_mutex_lock(&store->write_lock);
+	r = facts_records(store, kind, prefix, each, context, err);
+	pthread_mutex_unlock(&store->write_lock);
+	return r;
 }
 
 static int sqlite_instances(struct store *base, const struct store_filter *filter,
@@ -233,6 +237,7 @@ static void sqlite_close(struct store *base)
 	days_close(store);
 	catalogue_close(store);
 	tracks_deinit(&store->tracks);
+	sources_deinit(&store->sources);
 	buffer_deinit(&store->scratch);
 	buffer_deinit(&store->packed);
 	ZSTD_freeCCtx(store->compressor);
@@ -246,7 +251,8 @@ static void sqlite_close(struct store *base)
 
 static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.append = sqlite_append,
-	.watermark = sqlite_watermark,
+	.sources = sqlite_sources,
+	.records = sqlite_records,
 	.instances = sqlite_instances,
 	.scan = sqlite_scan,
 	.maintain = sqlite_maintain,

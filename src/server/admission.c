@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "server/admission.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENVELOPE_MEMORY_MAX = 64 * 1024 };
+
+struct admission {
+	struct admission_options options;
+	struct peers *peers;
+	struct arena arena; /* of the envelope that is looked at */
+	struct log_limit refusal_limits[_REFUSAL_COUNT];
+	struct log_limit trouble_limit;
+};
+
+/* One message on its way. */
+struct taking {
+	struct admission *admission;
+	const struct frame *frames;
+	size_t count;
+	struct peer *peer;               /* NULL without a usable envelope */
+	const struct envelope *envelope; /* likewise */
+};
+
+static void count(struct admission *admission, unsigned int counter, uint64_t value)
+{
+	counters_add(admission->options.counters, counter, value);
+}
+
+/* Nothing of the message was kept and nothing is acknowledged. */
+static enum admission_outcome drop(struct admission *admission, int code, const struct error *err)
+{
+	uint64_t held_back;
+
+	count(admission, COUNTER_UNAVAILABLE, 1);
+	if (log_limit_pass(&admission->trouble_limit, admission->options.clock, &held_back))
+		log_error("a message cannot be taken now: %s; it must come again (%" PRIu64
+			  " more since the last report)",
+			error_text(err, code), held_back);
+	return ADMISSION_DONE;
+}
+
+/* Whether anything was refused. */
+static bool report_refusals(struct admission *admission, const struct message_report *report)
+{
+	bool is_any = false;
+
+	for (unsigned int i = 0; i < _REFUSAL_COUNT; i++) {
+		uint64_t held_back;
+
+		if (!report->refused[i])
+			continue;
+		is_any = true;
+		count(admission, _COUNTER_REFUSAL + i, report->refused[i]);
+		if (log_limit_pass(
+			    &admission->refusal_limits[i], admission->options.clock, &held_back))
+			log_warning("refused (%s): %s; the valid rest is kept (%" PRIu64
+				    " more messages since the last report)",
+				refusal_name((enum refusal)i), report->first.text, held_back);
+	}
+	if (report->is_legacy)
+		count(admission, COUNTER_LEGACY, 1);
+	return is_any;
+}
+
+static void take_heartbeat(struct admission *admission, const struct heartbeat *heartbeat)
+{
+	struct workers *workers = admission->options.workers;
+
+	count(admission, COUNTER_HEARTBEATS, 1);
+	if (heartbeat->status == 0)
+		workers_farewell(workers, heartbeat->worker);
+	else
+		workers_hear(workers, heartbeat->worker, heartbeat->time_ms, NULL);
+}
+
+/* Adds a gap of the peer's host to the batch, which is made if there is none. */
+static int add_gap(struct batch **batch, const struct peer *peer, int64_t from_ms, int64_t to_ms,
+	const char *reason)
+{
+	struct gap *gap;
+	int r = *batch ? 0 : batch_new(batch);
+
+	if (r < 0)
+		return r;
+	if (!(*batch)->host[0])
+		(*batch)->host = peer->host ? peer->host : peer->worker;
+	gap = batch_add_gap(*batch);
+	if (!gap)
+		return -ENOMEM;
+	*gap = (struct gap){ .from_ms = MIN_OF(from_ms ? from_ms : to_ms, to_ms),
+		.to_ms = to_ms,
+		.reason = reason };
+	return 0;
+}
+
+/* When the message's readings began and ended, as well as can be said. */
+static int64_t begin_of(const struct taking *taking)
+{
+	return taking->envelope->first_ms ? taking->envelope->first_ms
+					  : taking->peer->frontier.until_ms;
+}
+
+static int64_t end_of(const struct taking *taking)
+{
+	if (taking->envelope->last_ms || taking->envelope->until_ms)
+		return MAX_OF(taking->envelope->last_ms, taking->envelope->until_ms);
+	return clock_wall_ms(taking->admission->options.clock);
+}
+
+/* Takes the number; what is lost for good before it becomes a gap. */
+static int take_number(const struct taking *taking, struct batch **batch)
+{
+	const struct envelope *envelope = taking->envelope;
+	const struct sequence_claim claim = { envelope->sequence, envelope->oldest,
+		envelope->previous };
+	struct peer *peer = taking->peer;
+	uint64_t gone = peer->sequences.gone;
+
+	(void)sequences_take(&peer->sequences, &claim);
+	if (peer->sequences.gone == gone)
+		return 0;
+	count(taking->admission, COUNTER_GONE, peer->sequences.gone - gone);
+	log_warning("worker '%s': %" PRIu64 " messages before number %" PRIu64
+		    " were lost before they came here",
+		peer->worker, peer->sequences.gone - gone, envelope->sequence);
+	return add_gap(batch, peer, peer->frontier.until_ms,
+		envelope->first_ms ? envelope->first_ms : end_of(taking), "missing");
+}
+
+/* What the envelope says of times: the frontier, and how far an older spool is behind it. */
+static int take_times(const struct taking *taking, struct batch **batch)
+{
+	const struct envelope *envelope = taking->envelope;
+	struct peer *peer = taking->peer;
+	int64_t first_ms = envelope->first_ms ? envelope->first_ms : envelope->until_ms;
+	int r = 0;
+
+	if (peer->lost_ms && first_ms && peer->lost_ms < first_ms)
+		r = add_gap(batch, peer, peer->lost_ms, first_ms, "spool-lost");
+	if (first_ms) {
+		peer->lost_ms = 0;
+		peer->first_ms = peer->first_ms ? MIN_OF(peer->first_ms, first_ms) : first_ms;
+	}
+	frontier_note(&peer->frontier, envelope->sequence, envelope->until_ms);
+	frontier_reach(&peer->frontier, peer->sequences.until);
+	return r;
+}
+
+/* All that the envelope stands for, as an item. */
+static int take_envelope(const struct taking *taking, bool is_refused, struct batch **batch,
+	struct writer_item *item)
+{
+	struct peer *peer = taking->peer;
+	int r = *batch && (*batch)->host[0] ? peer_name_host(peer, (*batch)->host) : 0;
+
+	if (r == 0 && is_refused)
+		r = add_gap(batch, peer, begin_of(taking), end_of(taking), "refused");
+	if (r == 0)
+		r = take_number(taking, batch);
+	if (r == 0)
+		r = take_times(taking, batch);
+	item->token = peer;
+	item->source = peer_source(peer);
+	peer->in_flight++;
+	return r;
+}
+
+static enum admission_outcome decode(const struct taking *taking, struct writer_item *ret_item)
+{
+	struct admission *admission = taking->admission;
+	const struct message_options options = {
+		.cpu_is_percent =
+			strcmp(config_text(admission->options.config, "server", "legacy_cpu"),
+				"percent") == 0,
+		.now_ms = clock_wall_ms(admission->options.clock),
+	};
+	CLEANUP(message_deinit) struct message message = { 0 };
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct message_report report = { 0 };
+	bool is_refused;
+	int r;
+
+	r = message_decode(taking->frames, taking->count, &options, &message, &report);
+	is_refused = report_refusals(admission, &report);
+	if (r < 0)
+		return drop(admission, r, NULL);
+	if (r == MESSAGE_REFUSED)
+		count(admission, COUNTER_REFUSED, 1);
+	else if (message.type == MESSAGE_HEART_BEAT)
+		take_heartbeat(admission, &message.heartbeat);
+	else
+		batch = message.batch;
+	if (batch)
+		message.batch = NULL;
+	r = taking->peer ? take_envelope(taking, is_refused, &batch, ret_item) : 0;
+	if (r < 0)
+		log_error("a gap of worker '%s' is not recorded: %s", taking->peer->worker,
+			strerror(-r));
+	if (!batch && !taking->peer)
+		return ADMISSION_DONE;
+	ret_item->batch = batch;
+	batch = NULL;
+	return ADMISSION_STORE;
+}
+
+/* What is known already, or cannot be taken yet, is not worth parsing. */
+static enum admission_outcome take_enveloped(
+	struct taking *taking, struct writer_item *ret_item, struct peer **ret_peer)
+{
+	struct admission *admission = taking->admission;
+	struct message_report report = { 0 };
+	struct envelope envelope = { 0 };
+	struct sequence_claim claim;
+	struct error err = { 0 };
+	int r;
+
+	arena_clear(&admission->arena);
+	r = message_decode_envelope(&taking->frames[2], &admission->arena, &envelope, &report);
+	if (r == MESSAGE_REFUSED)
+		return decode(taking, ret_item);
+	if (r == 0)
+		r = peers_find(admission->peers, &envelope,
+			clock_monotonic_ms(admission->options.clock), &taking->peer, &err);
+	if (r != 0)
+		return drop(admission, r, &err);
+	*ret_peer = taking->peer;
+	taking->envelope = &envelope;
+	workers_hear(admission->options.workers, envelope.worker, 0, envelope.spool);
+	claim = (struct sequence_claim){ envelope.sequence, envelope.oldest, envelope.previous };
+	switch (sequences_look(&taking->peer->sequences, &claim)) {
+	case SEQUENCES_KNOWN:
+		count(admission, COUNTER_KNOWN, 1);
+		return ADMISSION_ACKNOWLEDGE;
+	case SEQUENCES_TOO_FAR:
+		count(admission, COUNTER_TOO_FAR, 1);
+		return ADMISSION_DONE;
+	case SEQUENCES_NEW:
+		break;
+	}
+	return decode(taking, ret_item);
+}
+
+enum admission_outcome admission_take(struct admission *admission, const struct frame *frames,
+	size_t frame_count, struct writer_item *ret_item, struct peer **ret_peer)
+{
+	struct taking taking = { .admission = admission, .frames = frames, .count = frame_count };
+
+	*ret_item = (struct writer_item){ 0 };
+	*ret_peer = NULL;
+	count(admission, COUNTER_RECEIVED, 1);
+	return frame_count == 3 ? take_enveloped(&taking, ret_item, ret_peer)
+				: decode(&taking, ret_item);
+}
+
+void admission_committed(const struct writer_item *items, size_t item_count)
+{
+	for (size_t i = 0; i < item_count; i++) {
+		struct peer *peer = items[i].token;
+
+		if (!peer)
+			continue;
+		peer->in_flight--;
+		peer->durable = MAX_OF(peer->durable, items[i].source.sequence);
+	}
+}
+
+struct peers *admission_peers(struct admission *admission)
+{
+	return admission->peers;
+}
+
+int admission_new(const struct admission_options *options, struct admission **ret_admission)
+{
+	struct admission *admission = calloc(1, sizeof(*admission));
+	int r;
+
+	if (!admission)
+		return -ENOMEM;
+	admission->options = *options;
+	arena_init(&admission->arena, ENVELOPE_MEMORY_MAX);
+	r = peers_new(options->store, &admission->peers);
+	if (r < 0) {
+		admission_free(admission);
+		return r;
+	}
+	*ret_admission = admission;
+	return 0;
+}
+
+struct admission *admission_free(struct admission *admission)
+{
+	if (!admission)
+		return NULL;
+	peers_free(admission->peers);
+	arena_deinit(&admission->arena);
+	free(admission);
+	return NULL;
+}

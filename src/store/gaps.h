@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* Gaps as records: all of one is in its key, so that storing it twice is storing it once. A host's
+ * gaps lie together, by time. */
+
+#include "base/macros.h"
+#include "model/batch.h"
+#include "store/store.h"
+
+#define GAP_KIND "gap"
+
+enum { GAP_KEY_SIZE = RECORD_TEXT_MAX + 1 };
+
+/* NULL if it does not fit. */
+const char *gap_key(const char *host, const struct gap *gap, char key[GAP_KEY_SIZE]);
+
+/* With which the keys of a host's gaps begin. */
+const char *gap_key_of_host(const char *host, char key[GAP_KEY_SIZE]);
+
+/* -EBADMSG if it is no such key. The reason points into the key. */
+MUST_CHECK int gap_of_key(const char *key, struct gap *ret_gap);
+
+/* Calls `each` for the gaps of a batch, as records. Returns the first result that is not 0. */
+MUST_CHECK int gaps_each(const struct batch *batch, store_record_fn each, void *context);
