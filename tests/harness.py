@@ -245,12 +245,14 @@ class Peer:
         """data: a Python value, or the frame's bytes."""
         self.push.send_multipart([kind.encode(), frame(data)])
 
-    def send_enveloped(self, kind, data, sequence=None, oldest=1):
+    def send_enveloped(self, kind, data, sequence=None, oldest=1, **more):
+        """more: previous, times, until (milliseconds)."""
         if sequence is None:
             self.sequence += 1
             sequence = self.sequence
         self.push.send_multipart([kind.encode(), frame(data), frame({
-            "worker": self.worker, "spool": self.spool, "seq": sequence, "oldest": oldest})])
+            "worker": self.worker, "spool": self.spool, "seq": sequence, "oldest": oldest,
+            **more})])
         return sequence
 
     def wait_ack(self, sequence):

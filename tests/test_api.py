@@ -66,8 +66,10 @@ def send_readings(server, readings, worker="w1"):
     with Peer(server, worker=worker, spool=worker) as peer:
         sequence = 0
         for begin in range(0, len(readings), 200):
-            sequence = peer.send_enveloped(
-                "3", {"host": "h1", "readings": readings[begin:begin + 200]})
+            some = readings[begin:begin + 200]
+            times = [each["time"] for each in some]
+            sequence = peer.send_enveloped("3", {"host": "h1", "readings": some},
+                                           times=[min(times), max(times)], until=max(times))
         peer.wait_ack(sequence)
 
 
@@ -409,10 +411,20 @@ def test_without_the_server_the_answer_says_so_and_comes_back_with_it(server, ap
 
 # Our own methods.
 
+def kinds(usage):
+    return [reason["reason"] for reason in usage["reasons"]]
+
+
+def minutes(base, states, **columns):
+    """One reading a minute: its state, and cpu rising by 600 a minute."""
+    return [reading(base + i * 60_000, [["state", "total", [state, columns.get("reason", 1)]]] +
+                    ([["cpu", "total", [i * 600]]] if state != 5 else []), start=base)
+            for i, state in enumerate(states)]
+
+
 def test_usage_says_how_well_it_is_known(server, ask):
     base = base_ms()
-    send_readings(server, [reading(base + i * 60_000, [["cpu", "total", [i * 600]]])
-                           for i in range(11)])
+    send_readings(server, minutes(base, [1] * 11))
 
     def usage(begin, end):
         return ask("usage", id=UUID, metric="cpu",
@@ -425,9 +437,75 @@ def test_usage_says_how_well_it_is_known(server, ask):
     assert (edges["value"], edges["uncertainty"], edges["complete"]) == (2100, 300, True)
     tail = usage(540_000, 1_200_000)
     assert (tail["value"], tail["uncertainty"], tail["complete"]) == (600, None, False)
-    assert tail["reasons"] == ["tail-unmeasured"] and tail["covered_seconds"] == 60
+    assert tail["reasons"] == [{"reason": "worker-silent", "host": "h1",
+                                "since": base / 1000 + 600}]
+    assert tail["covered_ms"] == 60_000
     before = usage(-60_000, 60_000)
-    assert before["reasons"] == ["begin-unmeasured"] and before["coverage"] == 0.5
+    assert kinds(before) == ["begin-unmeasured"] and before["coverage"] == 0.5
+    assert before["complete"] is True and before["uncertainty"] is None
+
+
+def test_a_tail_that_nobody_could_read_is_declared(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1, 1, 1, 5]))
+    usage = ask("usage", id=UUID, metric="cpu", **{
+        "from": base / 1000, "to": base / 1000 + 180})["usages"][0]
+    assert (usage["value"], usage["uncertainty"], usage["complete"]) == (1200, None, True)
+    assert usage["reasons"] == [{"reason": "tail-unmeasured", "epoch": "h1/b/1/2",
+                                 "from": base / 1000 + 120, "to": base / 1000 + 180}]
+
+
+def test_usage_is_explained_by_samples_and_subtractions(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1] * 5))
+    usage = ask("usage", id=UUID, metric="cpu", explain=True, **{
+        "from": base / 1000 + 90, "to": base / 1000 + 180})["usages"][0]
+    assert usage["explanation"] == [{
+        "parameter": "total", "epoch": "h1/b/1/2", "life": "", "segment": 0,
+        "start": base / 1000, "usage": 900,
+        "from": {"at": base / 1000 + 90, "before": [base / 1000 + 60, 600],
+                 "after": [base / 1000 + 120, 1200], "counter": 900},
+        "to": {"at": base / 1000 + 180, "before": [base / 1000 + 180, 1800],
+               "after": [base / 1000 + 240, 2400], "counter": 1800}}]
+
+
+def test_usage_is_split_by_project_at_the_moment_it_changed(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1] * 11))
+    with Peer(server, worker="infos", spool="infos") as peer:
+        for since, project in ((120_000, "p2"), (-5_000, "p1"), (300_000, "p1")):
+            peer.wait_ack(peer.send_enveloped("1", {"host": "h1", "instances": [
+                {"uuid": UUID, "since": base + since, "name": "i", "project_id": project,
+                 "vcpus": 2}]}))
+
+    def usages(metric, **more):
+        answer = ask("usage", id=UUID, metric=metric, **more, **{
+            "from": base / 1000, "to": base / 1000 + 600})["usages"]
+        return {usage.get("project_id"): usage for usage in answer}
+
+    cpu = usages("cpu", by="project")
+    assert {name: usage["value"] for name, usage in cpu.items()} == {"p1": 4200, "p2": 1800}
+    assert all(usage["complete"] and usage["uncertainty"] == 0 for usage in cpu.values())
+    assert usages("cpu")[None]["value"] == 6000
+    assert usages("vcpus_time", by="project")["p2"]["value"] == 180_000 * 2
+    assert usages("state_time", parameter="running")[None]["value"] == 600_000
+    assert ask.raw("usage", id=UUID, by="colour", **{"from": base / 1000})["code"] == 400
+
+
+def test_what_a_server_refused_is_a_gap_that_hinders_nothing_that_bridges_it(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1] * 4))
+    with Peer(server, worker="w1", spool="w1") as peer:
+        peer.sequence = 1
+        peer.send_enveloped("3", b"not JSON", times=[base + 240_000] * 2, until=base + 240_000)
+        peer.wait_ack(peer.send_enveloped(
+            "3", {"host": "h1", "readings": minutes(base, [1] * 7)[5:]},
+            times=[base + 300_000, base + 360_000], until=base + 360_000))
+    usage = ask("usage", id=UUID, metric="cpu", **{
+        "from": base / 1000, "to": base / 1000 + 360})["usages"][0]
+    assert (usage["value"], usage["uncertainty"], usage["complete"]) == (3600, 0, True)
+    records = server.questions.ask("store.records", kind="gap", prefix="h1\x1f")[1]
+    assert b"refused" in records
 
 
 def test_adjacent_windows_add_up(server, ask):

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* usage: how much of each metric, from when to when, and how well that is known. series: the
- * samples themselves. */
+/* usage: how much of each metric, from when to when, and how well that is known. */
+
+#include "api/usages.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "api/methods.h"
-#include "query/summary.h"
+#include "query/durations.h"
 
-static json_t *reasons_to_json(unsigned int reasons)
-{
-	json_t *array = json_array();
-
-	for (unsigned int bit = 0; bit < SUMMARY_REASONS; bit++)
-		if (reasons & (1u << bit))
-			json_array_append_new(array, json_string(summary_reason_name(bit)));
-	return array;
-}
+/* One question on its way. */
+struct asking {
+	const struct methods *methods;
+	struct identity identity;
+	struct timeline timeline;
+	struct usage_parts parts;
+	bool is_explained;
+	json_t *usages;
+};
 
 static void add_gauge(json_t *object, const struct summary *summary)
 {
@@ -31,189 +31,327 @@ static void add_gauge(json_t *object, const struct summary *summary)
 	json_object_set_new(object, "samples", json_integer(count));
 }
 
-static void add_counter(json_t *object, const struct summary *summary, const struct window *window)
+static void add_counter(json_t *object, const struct summary *summary)
 {
-	bool is_legacy = summary->reasons & REASON_LEGACY;
+	const struct account *account = &summary->account;
+	int64_t covered_ms = account->window_ms - account->unknown_ms;
 
 	json_object_set_new(object, "value", json_integer(summary->value));
 	json_object_set_new(object, "uncertainty",
 		summary->has_uncertainty ? json_integer(summary->uncertainty) : json_null());
-	json_object_set_new(object, "coverage",
-		ratio_to_json(summary->covered_ms, window->to_ms - window->from_ms));
-	json_object_set_new(object, "covered_seconds", seconds_to_json(summary->covered_ms));
-	json_object_set_new(
-		object, "complete", is_legacy ? json_null() : json_boolean(summary->is_complete));
-	json_object_set_new(object, "reasons", reasons_to_json(summary->reasons));
+	json_object_set_new(object, "coverage", ratio_to_json(covered_ms, account->window_ms));
+	json_object_set_new(object, "covered_ms", json_integer(covered_ms));
+	json_object_set_new(object, "complete",
+		account->is_legacy ? json_null() : json_boolean(account->is_complete));
+	json_object_set_new(object, "reasons", reasons_to_json(account));
 }
 
-/* One metric of one thing. NULL: a gauge without a sample in the window. */
-static json_t *usage_to_json(const struct gathered *series, size_t count, const char *parameter,
-	const struct window *window)
+static json_t *new_usage(const struct summary_question *question)
 {
-	const struct summary summary = summary_make(series, count, window->from_ms, window->to_ms);
-	const struct metric *metric = series->metric;
-	json_t *object;
+	const char *parameter = question->parameter ? question->parameter : question->whole;
 
-	if (metric->kind == METRIC_GAUGE && summary.count == 0)
-		return NULL;
-	object = json_pack("{s:s, s:s, s:s, s:s}", "metric", metric->name, "parameter", parameter,
-		"unit", metric_unit_name(metric->unit), "kind", metric_kind_name(metric->kind));
-	if (metric->kind == METRIC_GAUGE)
-		add_gauge(object, &summary);
-	else
-		add_counter(object, &summary, window);
-	return object;
+	return json_pack("{s:s, s:s, s:s, s:s}", "metric", question->metric->name, "parameter",
+		parameter, "unit", metric_unit_name(question->metric->unit), "kind",
+		metric_kind_name(question->metric->kind));
 }
 
-static bool is_same_thing(const struct gathered *a, const struct gathered *b)
+/* Is the part the first one of its label? */
+static bool is_first_of_label(const struct usage_parts *parts, size_t place)
 {
-	return a->metric == b->metric && strcmp(a->parameter, b->parameter) == 0;
+	for (size_t i = 0; i < place; i++)
+		if (strcmp(parts->parts[i].label, parts->parts[place].label) == 0)
+			return false;
+	return true;
 }
 
-/* Adds one object for each metric and thing; or, if `whole` names the sum of several things, one
- * for each metric. */
-static void add_usages(json_t *array, const struct gather *gather, const char *whole,
-	const struct window *window, bool with_gauges)
+static void narrow(struct summary_question *question, const struct usage_part *part)
 {
-	for (size_t i = 0, next; i < gather->count; i = next) {
-		const struct gathered *first = &gather->series[i];
-		json_t *object;
+	question->from_ms = part->from_ms;
+	question->to_ms = part->to_ms;
+	question->host = part->host;
+}
 
-		next = i + 1;
-		while (next < gather->count && gather->series[next].metric == first->metric &&
-			(whole || is_same_thing(first, &gather->series[next])))
-			next++;
-		if (first->metric->kind == METRIC_GAUGE && !with_gauges)
+/* All windows of one label. */
+static int add_label(struct asking *asking, struct summary_question *question, const char *label)
+{
+	struct summary whole = { .has_uncertainty = true }, part;
+	json_t *object = new_usage(question), *explanation = json_array();
+	int r = 0;
+
+	whole.account.is_complete = true;
+	for (size_t i = 0; i < asking->parts.count && r == 0; i++) {
+		json_t *some;
+
+		if (strcmp(asking->parts.parts[i].label, label) != 0)
 			continue;
-		object = usage_to_json(first, next - i, whole ? whole : first->parameter, window);
-		if (object)
-			json_array_append_new(array, object);
+		narrow(question, &asking->parts.parts[i]);
+		r = summary_make(question, &part);
+		if (r == 0)
+			summary_append(&whole, &part);
+		some = asking->is_explained ? explanation_to_json(question) : NULL;
+		json_array_extend(explanation, some);
+		json_decref(some);
 	}
+	if (asking->parts.by != BY_NOTHING)
+		json_object_set_new(object, usage_by_name(asking->parts.by), json_string(label));
+	add_counter(object, &whole);
+	if (asking->is_explained)
+		json_object_set(object, "explanation", explanation);
+	json_decref(explanation);
+	json_array_append_new(asking->usages, object);
+	return r;
 }
 
-/* A thing that stands for several: total of devices, or a NIC for its addresses. */
-static const char *whole_of(
-	const struct identity *identity, const struct metric *metric, const char *parameter)
+/* A gauge is not split; without a sample in the window it is left out. */
+static int add_gauge_usage(struct asking *asking, const struct summary_question *question)
 {
-	if (!parameter)
-		return NULL;
-	if (strcmp(parameter, "total") == 0)
-		return parameter;
-	for (size_t i = 0; metric->group == METRIC_GROUP_VMNETWORK && i < identity->port_count; i++)
-		if (strcmp(identity->ports[i].nic, parameter) == 0)
-			return parameter;
+	struct summary summary;
+	json_t *object;
+	int r = summary_make(question, &summary);
+
+	if (r < 0 || summary.count == 0)
+		return r;
+	object = new_usage(question);
+	add_gauge(object, &summary);
+	json_array_append_new(asking->usages, object);
+	return 0;
+}
+
+/* One metric of one thing, or of the sum of several. */
+static int add_usage(struct asking *asking, struct summary_question *question)
+{
+	int r = 0;
+
+	if (question->metric->kind == METRIC_GAUGE)
+		return add_gauge_usage(asking, question);
+	for (size_t i = 0; i < asking->parts.count && r == 0; i++)
+		if (is_first_of_label(&asking->parts, i))
+			r = add_label(asking, question, asking->parts.parts[i].label);
+	return r;
+}
+
+static struct summary_question question_of(const struct asking *asking, const struct metric *metric)
+{
+	return (struct summary_question){ .timeline = &asking->timeline,
+		.identity = &asking->identity,
+		.from_ms = asking->timeline.from_ms,
+		.to_ms = asking->timeline.to_ms,
+		.metric = metric,
+		.whole = "total" };
+}
+
+static const struct instance_port *find_port(const struct identity *identity, const char *nic)
+{
+	for (size_t i = 0; i < identity->port_count; i++)
+		if (strcmp(identity->ports[i].nic, nic) == 0)
+			return &identity->ports[i];
 	return NULL;
 }
 
-static int usage_of_metric(const struct methods *methods, const struct request *request,
-	const struct identity *identity, const struct window *window, json_t *array,
+/* The addresses of a NIC. */
+static bool is_of_nic(const struct identity *identity, const char *parameter, const char *whole)
+{
+	const struct instance_port *port = find_port(identity, whole);
+
+	for (size_t i = 0; port && i < port->address_count; i++)
+		if (strcmp(port->addresses[i], parameter) == 0)
+			return true;
+	return false;
+}
+
+static bool is_any(const struct identity *identity, const char *parameter, const char *whole)
+{
+	return true;
+}
+
+/* What stands for several things: total, or a NIC for its addresses. */
+static void set_whole(struct summary_question *question, const char *parameter)
+{
+	question->parameter = parameter;
+	if (!parameter)
+		return;
+	if (question->metric->group == METRIC_GROUP_VMNETWORK &&
+		find_port(question->identity, parameter)) {
+		question->parameter = NULL;
+		question->whole = parameter;
+		question->is_wanted = is_of_nic;
+	} else if (strcmp(parameter, "total") == 0) {
+		question->parameter = NULL;
+		question->is_wanted = is_any;
+	}
+}
+
+/* One usage for each parameter of series[count], which are of one metric. */
+static int add_each_parameter(struct asking *asking, struct summary_question *question)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < question->count && r == 0; i++) {
+		question->parameter = question->series[i].parameter;
+		if (i == 0 || strcmp(question->parameter, question->series[i - 1].parameter) != 0)
+			r = add_usage(asking, question);
+	}
+	return r;
+}
+
+/* Series of a group: metric by metric. */
+static int add_gathered(
+	struct asking *asking, const struct gather *gather, const char *parameter, bool with_gauges)
+{
+	int r = 0;
+
+	for (size_t i = 0, next; i < gather->count && r == 0; i = next) {
+		const struct metric *metric = gather->series[i].metric;
+		struct summary_question question = question_of(asking, metric);
+
+		next = i + 1;
+		while (next < gather->count && gather->series[next].metric == metric)
+			next++;
+		if (metric->kind == METRIC_GAUGE && !with_gauges)
+			continue;
+		question.series = &gather->series[i];
+		question.count = next - i;
+		set_whole(&question, parameter);
+		r = parameter ? add_usage(asking, &question)
+			      : add_each_parameter(asking, &question);
+	}
+	return r;
+}
+
+/* Reads a group's columns, all parameters of it: what one lacks, another may witness. */
+static int gather_columns(struct asking *asking, enum metric_group group, uint32_t columns,
+	struct gather *ret_gather, struct error *err)
+{
+	struct store *store = asking->methods->store;
+	const struct gather_question question = { .identity = &asking->identity,
+		.group = group,
+		.columns = columns,
+		.from_ms = asking->timeline.from_ms,
+		.to_ms = asking->timeline.to_ms };
+	int r = gather_read(store, &question, ret_gather, err);
+
+	for (size_t i = 0; r == 0 && i < ret_gather->count; i++)
+		r = timeline_know_host(&asking->timeline, store, &asking->identity,
+			ret_gather->series[i].epoch_name, err);
+	return r;
+}
+
+static bool has_parameter(const struct gather *gather, const char *parameter)
+{
+	for (size_t i = 0; i < gather->count; i++)
+		if (strcmp(gather->series[i].parameter, parameter) == 0)
+			return true;
+	return false;
+}
+
+static int add_time(struct asking *asking, const struct metric *metric, const char *parameter,
 	struct error *err)
+{
+	struct summary_question question = question_of(asking, metric);
+	bool is_known = strcmp(parameter, "total") == 0;
+
+	for (int64_t state = 0; metric->column == 0 && state < STATE_NAMES; state++)
+		is_known = is_known ||
+			   (state_name(state) && strcmp(state_name(state), parameter) == 0);
+	if (!is_known)
+		return error_set(err, -EINVAL, "there is no '%s' of '%s'", parameter, metric->name);
+	if (asking->timeline.run_count == 0 && asking->timeline.off_count == 0)
+		return 0;
+	question.parameter = parameter;
+	return add_usage(asking, &question);
+}
+
+static int add_metric(struct asking *asking, const struct request *request, struct error *err)
 {
 	CLEANUP(gather_deinit) struct gather gather = { 0 };
 	const struct metric *metric;
 	const char *parameter;
 	int r = method_metric(request, "metric", "parameter", &metric, &parameter, err);
 
-	if (r == 0)
-		r = method_gather(methods, identity, metric, parameter, window, &gather, err);
-	if (r == 0)
-		add_usages(array, &gather, whole_of(identity, metric, parameter), window, true);
-	return r;
+	if (r < 0)
+		return r;
+	if (metric->group == METRIC_GROUP_TIME)
+		return add_time(asking, metric, parameter ? parameter : "total", err);
+	r = gather_columns(asking, metric->group, 1u << metric->column, &gather, err);
+	if (r != 0)
+		return r;
+	if (parameter && strcmp(parameter, "total") != 0 && !has_parameter(&gather, parameter) &&
+		!(metric->group == METRIC_GROUP_VMNETWORK &&
+			find_port(&asking->identity, parameter)))
+		return 0;
+	return add_gathered(asking, &gather, parameter, true);
 }
 
 /* All counters that an instance has, group by group. */
-static int usage_of_all(const struct methods *methods, const struct identity *identity,
-	const struct window *window, json_t *array, struct error *err)
+static int add_all(struct asking *asking, struct error *err)
 {
 	int r = 0;
 
-	for (unsigned int group = 0; r == 0 && group < _METRIC_GROUP_COUNT; group++) {
+	for (unsigned int group = 0; r == 0 && group < METRIC_GROUP_TIME; group++) {
 		CLEANUP(gather_deinit) struct gather gather = { 0 };
-		struct gather_question question = { .identity = identity,
-			.group = group,
-			.from_ms = window->from_ms,
-			.to_ms = window->to_ms };
+		uint32_t columns = 0;
 
 		for (unsigned int column = 0; column < METRIC_COLUMNS_MAX; column++) {
 			const struct metric *metric = metric_of_column(group, column);
 
 			if (metric && metric->kind == METRIC_COUNTER)
-				question.columns |= 1u << column;
+				columns |= 1u << column;
 		}
-		if (!question.columns)
+		if (!columns)
 			continue;
-		r = gather_read(methods->store, &question, &gather, err);
+		r = gather_columns(asking, group, columns, &gather, err);
 		if (r == 0)
-			add_usages(array, &gather, NULL, window, false);
+			r = add_gathered(asking, &gather, NULL, false);
 	}
+	for (unsigned int column = 0;
+		r == 0 && column < metric_group_info(METRIC_GROUP_TIME)->columns; column++)
+		r = add_time(asking, metric_of_column(METRIC_GROUP_TIME, column), "total", err);
 	return r;
 }
+
+static int ask(struct asking *asking, const struct request *request, const struct window *window,
+	struct error *err)
+{
+	const json_t *metric = json_object_get(request->args, "metric");
+	enum usage_by by = BY_NOTHING;
+	int r = usage_by_parse(request, &by, err);
+
+	if (r == 0)
+		r = timeline_read(asking->methods->store, &asking->identity, window->from_ms,
+			window->to_ms, clock_wall_ms(asking->methods->clock), &asking->timeline,
+			err);
+	if (r == 0)
+		r = usage_parts_make(&asking->timeline, &asking->identity, by, &asking->parts);
+	if (r != 0)
+		return r;
+	return metric && !json_is_null(metric) ? add_metric(asking, request, err)
+					       : add_all(asking, err);
+}
+
+static void asking_deinit(struct asking *asking)
+{
+	usage_parts_deinit(&asking->parts);
+	timeline_deinit(&asking->timeline);
+	identity_deinit(&asking->identity);
+}
+CLEANUP_DEFINE_VALUE(struct asking, asking_deinit)
 
 int method_usage(const struct methods *methods, const struct request *request, json_t **ret_data,
 	struct error *err)
 {
-	CLEANUP(identity_deinit) struct identity identity = { 0 };
-	const json_t *metric = json_object_get(request->args, "metric");
+	CLEANUP(asking_deinit)
+	struct asking asking = { .methods = methods,
+		.is_explained = json_is_true(json_object_get(request->args, "explain")) };
 	struct window window;
-	json_t *array;
 	int r = method_window(methods, request, "from", "to", -1, &window, err);
 
 	if (r == 0)
-		r = method_identity(methods, request, &identity, err);
+		r = method_identity(methods, request, &asking.identity, err);
 	if (r != 0)
 		return r;
-	array = json_array();
-	*ret_data = json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", identity.id, "name", identity.name,
-		"from", seconds_to_json(window.from_ms), "to", seconds_to_json(window.to_ms),
-		"usages", array);
-	if (!*ret_data)
-		return -ENOMEM;
-	if (!metric || json_is_null(metric))
-		return usage_of_all(methods, &identity, &window, array, err);
-	return usage_of_metric(methods, request, &identity, &window, array, err);
-}
-
-static json_t *series_to_json(const struct gathered *series, const struct window *window)
-{
-	json_t *samples = json_array();
-
-	for (size_t i = 0; i < series->epoch.count; i++) {
-		const struct sample *sample = &series->epoch.samples[i];
-
-		if (sample->time_ms >= window->from_ms && sample->time_ms < window->to_ms)
-			json_array_append_new(
-				samples, json_pack("[o, I]", seconds_to_json(sample->time_ms),
-						 (json_int_t)sample->value));
-	}
-	return json_pack("{s:s, s:s, s:o, s:o}", "parameter", series->parameter, "epoch",
-		series->epoch_name, "start",
-		series->epoch.start_ms > 0 ? seconds_to_json(series->epoch.start_ms) : json_null(),
-		"samples", samples);
-}
-
-int method_series(const struct methods *methods, const struct request *request, json_t **ret_data,
-	struct error *err)
-{
-	CLEANUP(identity_deinit) struct identity identity = { 0 };
-	CLEANUP(gather_deinit) struct gather gather = { 0 };
-	const struct metric *metric;
-	const char *parameter;
-	struct window window;
-	json_t *array;
-	int r = method_metric(request, "metric", "parameter", &metric, &parameter, err);
-
-	if (r == 0)
-		r = method_window(methods, request, "from", "to", -1, &window, err);
-	if (r == 0)
-		r = method_identity(methods, request, &identity, err);
-	if (r == 0)
-		r = method_gather(methods, &identity, metric, parameter, &window, &gather, err);
-	if (r != 0)
-		return r;
-	array = json_array();
-	for (size_t i = 0; i < gather.count; i++)
-		json_array_append_new(array, series_to_json(&gather.series[i], &window));
-	*ret_data = json_pack("{s:s, s:s, s:s, s:o}", "id", identity.id, "metric", metric->name,
-		"unit", metric_unit_name(metric->unit), "series", array);
-	return *ret_data ? 0 : -ENOMEM;
+	asking.usages = json_array();
+	*ret_data = json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", asking.identity.id, "name",
+		asking.identity.name, "from", seconds_to_json(window.from_ms), "to",
+		seconds_to_json(window.to_ms), "usages", asking.usages);
+	return *ret_data ? ask(&asking, request, &window, err) : -ENOMEM;
 }

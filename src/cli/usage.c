@@ -3,14 +3,19 @@
 
 /* kanyun usage: how much was used, from when to when. */
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/time-text.h"
 #include "cli/client.h"
 #include "cli/table.h"
 #include "model/metric.h"
 
 #define USAGE_FROM "-1h"
+
+enum { REASONS_TEXT_MAX = 4096, REASONS_SHOWN = 3 };
 
 /* People are shown what the specification names, unless they ask for all; programs get all. */
 static bool is_shown(const struct client *client, const json_t *usage)
@@ -19,6 +24,33 @@ static bool is_shown(const struct client *client, const json_t *usage)
 	const struct metric *metric = name ? metric_by_name(name) : NULL;
 
 	return client->is_all || client->argument_count > 1 || !metric || metric->is_specified;
+}
+
+/* A time of an answer, in seconds, as people read it. */
+static const char *time_of(const json_t *object, const char *name, char text[TIME_TEXT_SIZE])
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (!json_is_number(value))
+		return NULL;
+	return time_text_format((int64_t)llround(json_number_value(value) * 1000), text);
+}
+
+/* "tail-unmeasured from ... to ..." */
+static void print_reason(struct buffer *to, const json_t *reason)
+{
+	static const char *const times[] = { "since", "from", "to", "at" };
+	static const char *const texts[] = { "host", "cause" };
+	char text[TIME_TEXT_SIZE];
+
+	buffer_print(to, "%s", json_string_value(json_object_get(reason, "reason")));
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (time_of(reason, times[i], text))
+			buffer_print(to, " %s %s", times[i], text);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (json_object_get(reason, texts[i]))
+			buffer_print(
+				to, " (%s)", json_string_value(json_object_get(reason, texts[i])));
 }
 
 static void add_coverage(struct table *table, const json_t *usage)
@@ -31,24 +63,29 @@ static void add_coverage(struct table *table, const json_t *usage)
 	table_add(table, text);
 }
 
+/* "yes", "unknown", or "no" with what is missing; what is lost for good is told behind "yes". */
 static void add_reasons(struct table *table, const json_t *usage)
 {
 	const json_t *complete = json_object_get(usage, "complete"), *reason;
-	char text[128] = "";
+	CLEANUP(buffer_deinit) struct buffer text;
 	size_t i;
 
-	if (json_is_true(complete)) {
-		table_add(table, "yes");
-		return;
-	}
+	buffer_init(&text, REASONS_TEXT_MAX);
+	buffer_print(&text, "%s",
+		json_is_true(complete)   ? "yes"
+		: json_is_null(complete) ? "unknown"
+					 : "no");
 	json_array_foreach(json_object_get(usage, "reasons"), i, reason)
 	{
-		size_t used = strlen(text);
-
-		snprintf(text + used, sizeof(text) - used, "%s%s",
-			i ? ", " : "no: ", json_string_value(reason));
+		if (i == REASONS_SHOWN) {
+			buffer_print(&text, ", ...");
+			break;
+		}
+		buffer_print(&text, "%s", i ? ", " : ": ");
+		print_reason(&text, reason);
 	}
-	table_add(table, text);
+	buffer_write_u8(&text, 0);
+	table_add(table, buffer_check(&text) == 0 ? (const char *)text.bytes : "no");
 }
 
 /* A gauge has no usage: people see its average. */

@@ -90,18 +90,28 @@ static const struct metric metrics[] = {
 
 	ROW("cpu_percent", CPU_PERCENT, 0, GAUGE, MILLIPERCENT, false, "agent messages",
 		"CPU use as old workers may send it"),
+
+	ROW("state_time", TIME, 0, COUNTER, MS, false, "state",
+		"time in a state, while the instance is defined"),
+	ROW("vcpus_time", TIME, 1, COUNTER, VCPU_MS, false, "state, flavor",
+		"vCPUs of the flavor, while it runs"),
+	ROW("memory_time", TIME, 2, COUNTER, MIB_MS, false, "state, flavor",
+		"memory of the flavor, while it runs"),
+	ROW("disk_time", TIME, 3, COUNTER, GIB_MS, false, "state, flavor",
+		"disk of the flavor, while it runs or is defined and off"),
 };
 
 static const struct metric_group_info groups[_METRIC_GROUP_COUNT] = {
-	[METRIC_GROUP_CPU] = { "cpu", "total", 1 },
-	[METRIC_GROUP_MEM] = { "mem", "total", 12 },
-	[METRIC_GROUP_NIC] = { "nic", "NIC", 8 },
-	[METRIC_GROUP_BLK] = { "blk", "disk", 11 },
-	[METRIC_GROUP_VCPU] = { "vcpu", "vCPU", 3 },
-	[METRIC_GROUP_STATE] = { "state", "total", 2 },
-	[METRIC_GROUP_VMNETWORK] = { "vmnetwork", "IP", 3 },
-	[METRIC_GROUP_VMNETWORK_INCREMENT] = { "vmnetwork_increment", "IP", 1 },
-	[METRIC_GROUP_CPU_PERCENT] = { "cpu_percent", "total", 1 },
+	[METRIC_GROUP_CPU] = { "cpu", "total", 1, false },
+	[METRIC_GROUP_MEM] = { "mem", "total", 12, false },
+	[METRIC_GROUP_NIC] = { "nic", "NIC", 8, false },
+	[METRIC_GROUP_BLK] = { "blk", "disk", 11, false },
+	[METRIC_GROUP_VCPU] = { "vcpu", "vCPU", 3, false },
+	[METRIC_GROUP_STATE] = { "state", "total", 2, false },
+	[METRIC_GROUP_VMNETWORK] = { "vmnetwork", "IP", 3, false },
+	[METRIC_GROUP_VMNETWORK_INCREMENT] = { "vmnetwork_increment", "IP", 1, false },
+	[METRIC_GROUP_CPU_PERCENT] = { "cpu_percent", "total", 1, false },
+	[METRIC_GROUP_TIME] = { "time", "state", 4, true },
 };
 
 static const struct {
@@ -129,7 +139,8 @@ const struct metric_group_info *metric_group_info(enum metric_group group)
 
 const char *metric_unit_name(enum metric_unit unit)
 {
-	static const char *const names[] = { "ns", "bytes", "KiB", "count", "s", "m%", "code" };
+	static const char *const names[] = { "ns", "bytes", "KiB", "count", "s", "m%", "code", "ms",
+		"vCPU ms", "MiB ms", "GiB ms" };
 
 	return names[unit];
 }
@@ -176,7 +187,8 @@ const struct metric *metric_by_question(const char *name, const char **parameter
 enum metric_group metric_group_by_name(const char *name, size_t size)
 {
 	for (unsigned int i = 0; i < _METRIC_GROUP_COUNT; i++)
-		if (strlen(groups[i].name) == size && memcmp(groups[i].name, name, size) == 0)
+		if (!groups[i].is_derived && strlen(groups[i].name) == size &&
+			memcmp(groups[i].name, name, size) == 0)
 			return (enum metric_group)i;
 	return _METRIC_GROUP_COUNT;
 }

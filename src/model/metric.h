@@ -25,6 +25,7 @@ enum metric_group {
 	METRIC_GROUP_VMNETWORK,           /* counters of bytes of external traffic, per address */
 	METRIC_GROUP_VMNETWORK_INCREMENT, /* an old worker's: bytes since its last message */
 	METRIC_GROUP_CPU_PERCENT,         /* an old worker's `cpu`, if it sends a percentage */
+	METRIC_GROUP_TIME,                /* derived from states and infos when asked for */
 	_METRIC_GROUP_COUNT,
 };
 
@@ -45,6 +46,10 @@ enum metric_unit {
 	METRIC_UNIT_SECONDS,
 	METRIC_UNIT_MILLIPERCENT, /* thousandths of a percent */
 	METRIC_UNIT_CODE,         /* an enumeration of libvirt's */
+	METRIC_UNIT_MS,
+	METRIC_UNIT_VCPU_MS,
+	METRIC_UNIT_MIB_MS,
+	METRIC_UNIT_GIB_MS,
 };
 
 struct metric {
@@ -63,6 +68,7 @@ struct metric_group_info {
 	const char *name;      /* the tuple's name on the wire */
 	const char *parameter; /* what the parameter means: "total", "NIC", "disk", "vCPU", "IP" */
 	uint8_t columns;
+	bool is_derived; /* not read, sent or stored */
 };
 
 /* All metrics, in the order of the table. */
@@ -83,5 +89,5 @@ const struct metric *metric_by_name(const char *name);
  * parameter is that metric with "total". *ret_parameter is then replaced, else it stays. */
 const struct metric *metric_by_question(const char *name, const char **parameter);
 
-/* The group of a tuple's name; _METRIC_GROUP_COUNT if there is none. */
+/* The group of a tuple's name; _METRIC_GROUP_COUNT if there is none, or it is derived. */
 enum metric_group metric_group_by_name(const char *name, size_t size);

@@ -78,9 +78,11 @@ static int take_series(void *argument, const struct store_series *from)
 	*series = (struct gathered){ .metric = from->metric,
 		.parameter = arena_copy_text(arena, from->parameter, strlen(from->parameter)),
 		.epoch_name = arena_copy_text(arena, from->epoch, strlen(from->epoch)),
+		.life = arena_copy_text(arena, from->life, strlen(from->life)),
+		.segment = from->segment,
 		.is_legacy = context->is_legacy,
 		.epoch = { .start_ms = from->start_ms, .samples = samples, .count = from->count } };
-	if (series->parameter && series->epoch_name)
+	if (series->parameter && series->epoch_name && series->life)
 		return 0;
 	context->r = STORE_TOO_MUCH;
 	return 1;
@@ -190,6 +192,71 @@ static int cut_increments(struct store *store, const struct gather_question *que
 	return r;
 }
 
+/* What is higher in a segment's first sample than in the last one of the segment before counts at
+ * its time (docs/usage.md); where the worker repeated that last value, this is nothing. */
+static void chain(struct gathered *series, const struct gathered *before)
+{
+	const struct sample *first = &series->epoch.samples[0];
+	int64_t last = before->epoch.samples[before->epoch.count - 1].value;
+
+	series->epoch.start_ms = first->time_ms;
+	series->epoch.start_value = last <= first->value ? last : 0;
+}
+
+static bool is_next_segment(const struct gathered *series, const struct gathered *before)
+{
+	return before->segment < series->segment && before->metric == series->metric &&
+	       strcmp(before->parameter, series->parameter) == 0 &&
+	       strcmp(before->epoch_name, series->epoch_name) == 0 &&
+	       strcmp(before->life, series->life) == 0;
+}
+
+static const struct gathered *segment_before(
+	const struct gather *lasts, const struct gathered *series)
+{
+	const struct gathered *found = NULL;
+
+	for (size_t i = 0; i < lasts->count; i++)
+		if (is_next_segment(series, &lasts->series[i]) &&
+			(!found || lasts->series[i].segment > found->segment))
+			found = &lasts->series[i];
+	return found;
+}
+
+static bool begins_in_window(const struct gathered *series, const struct gather_question *question)
+{
+	return series->segment > 0 && series->metric->kind == METRIC_COUNTER &&
+	       series->epoch.start_ms == EPOCH_START_UNKNOWN &&
+	       series->epoch.samples[0].time_ms >= question->from_ms;
+}
+
+/* A question that begins after the end of time gives the last sample of every series. */
+static int chain_segments(struct store *store, const struct gather_question *question,
+	struct gather *gather, struct error *err)
+{
+	CLEANUP(gather_deinit) struct gather lasts = { 0 };
+	struct gather_question last = *question;
+	bool is_needed = false;
+	int r;
+
+	for (size_t i = 0; i < gather->count && !is_needed; i++)
+		is_needed = begins_in_window(&gather->series[i], question);
+	if (!is_needed)
+		return 0;
+	last.from_ms = last.to_ms = INT64_MAX;
+	arena_init(&lasts.arena, GATHER_MEMORY_MAX);
+	r = read_all(store, &last, &lasts, err);
+	for (size_t i = 0; r == 0 && i < gather->count; i++) {
+		struct gathered *series = &gather->series[i];
+		const struct gathered *before =
+			begins_in_window(series, question) ? segment_before(&lasts, series) : NULL;
+
+		if (before)
+			chain(series, before);
+	}
+	return r;
+}
+
 static void drop_empty(struct gather *gather)
 {
 	size_t kept = 0;
@@ -217,6 +284,8 @@ int gather_read(struct store *store, const struct gather_question *question,
 			r = cut_increments(store, question, ret_gather, err);
 	}
 	drop_empty(ret_gather);
+	if (r == 0)
+		r = chain_segments(store, question, ret_gather, err);
 	if (ret_gather->count > 1)
 		qsort(ret_gather->series, ret_gather->count, sizeof(*ret_gather->series), compare);
 	return r;

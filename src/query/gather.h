@@ -24,7 +24,8 @@ enum { GATHER_SAMPLES_MAX = 4 * 1000 * 1000, GATHER_SERIES_MAX = 100 * 1000 };
 struct gathered {
 	const struct metric *metric;
 	const char *parameter;
-	const char *epoch_name;
+	const char *epoch_name, *life;
+	uint32_t segment;
 	bool is_legacy;
 	struct usage_epoch epoch; /* its samples are a copy */
 };

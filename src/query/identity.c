@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { IDENTITY_MEMORY_MAX = 1024 * 1024, CANDIDATES_MAX = 64 };
+enum { IDENTITY_MEMORY_MAX = 128 * 1024 * 1024, CANDIDATES_MAX = 64 };
 
 /* How well an instance answers to the id; the smaller the better. */
 enum rank { RANK_KEY, RANK_NAME, RANK_DISPLAY_NAME, RANK_NONE };
@@ -16,6 +16,8 @@ struct candidate {
 	enum rank rank;
 	const char *name, *host; /* libvirt's; the key's text for old ones */
 	int64_t first_ms, last_ms;
+	const struct instance_info *infos;
+	size_t info_count;
 	const struct instance_port *ports;
 	size_t port_count;
 };
@@ -87,6 +89,26 @@ static void keep_ports(
 	candidate->port_count = ports ? info->port_count : 0;
 }
 
+static void keep_infos(
+	struct search *search, struct candidate *candidate, const struct store_instance *instance)
+{
+	struct instance_info *infos =
+		arena_take_array(&search->identity->arena, instance->info_count, sizeof(*infos));
+
+	for (size_t i = 0; infos && i < instance->info_count; i++) {
+		infos[i] = instance->infos[i];
+		infos[i].ports = NULL;
+		infos[i].port_count = 0;
+		for (size_t j = 0; j < instance_field_count; j++) {
+			const char **text = instance_field_at(&infos[i], j);
+
+			*text = keep(search, *text);
+		}
+	}
+	candidate->infos = infos;
+	candidate->info_count = infos ? instance->info_count : 0;
+}
+
 static int take_candidate(void *context, const struct store_instance *instance)
 {
 	struct search *search = context;
@@ -109,8 +131,10 @@ static int take_candidate(void *context, const struct store_instance *instance)
 	candidate->host = keep(search, info ? info->host : "");
 	if (!instance->key.has_uuid)
 		candidate->key.name = candidate->name;
-	if (info)
+	if (info) {
 		keep_ports(search, candidate, info);
+		keep_infos(search, candidate, instance);
+	}
 	search->count++;
 	return 0;
 }
@@ -148,6 +172,10 @@ static void take(struct identity *identity, const struct candidate *candidate)
 		identity->first_ms = candidate->first_ms;
 	if (candidate->last_ms > identity->last_ms)
 		identity->last_ms = candidate->last_ms;
+	if (candidate->info_count) {
+		identity->infos = candidate->infos;
+		identity->info_count = candidate->info_count;
+	}
 	if (candidate->port_count) {
 		identity->ports = candidate->ports;
 		identity->port_count = candidate->port_count;

@@ -30,6 +30,8 @@ struct identity {
 	size_t key_count;
 	bool is_legacy; /* some of it is from old workers, who do not number what they send */
 	int64_t first_ms, last_ms;
+	const struct instance_info *infos; /* its history, the oldest first, without ports */
+	size_t info_count;
 	/* Of the latest info with ports; NULL and 0 without one. */
 	const struct instance_port *ports;
 	size_t port_count;

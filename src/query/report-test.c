@@ -10,7 +10,6 @@
 
 #include "model/batch.h"
 #include "query/report.h"
-#include "query/summary.h"
 
 /* Times are minutes here, values whatever is easy to add. */
 enum { MINUTE = 60 * 1000 };
@@ -123,35 +122,6 @@ static void an_increment_was_used_before_its_time(void **state)
 	report_deinit(&report);
 }
 
-static void usage_at_an_edge_is_uncertain_by_what_the_line_may_miss(void **state)
-{
-	const struct sample samples[] = { { 0, 0 }, { 10 * MINUTE, 100 }, { 20 * MINUTE, 100 } };
-	struct gathered series = counter(samples, 3, EPOCH_START_UNKNOWN);
-	struct summary summary = summary_make(&series, 1, 2 * MINUTE, 15 * MINUTE);
-
-	assert_int_equal(summary.value, 80);
-	assert_true(summary.has_uncertainty);
-	assert_int_equal(summary.uncertainty, 80);
-	assert_true(summary.is_complete);
-	assert_int_equal(summary.covered_ms, 13 * MINUTE);
-}
-
-static void what_was_not_read_is_named(void **state)
-{
-	const struct sample first[] = { { 10 * MINUTE, 0 }, { 20 * MINUTE, 100 } };
-	const struct sample second[] = { { 30 * MINUTE, 0 }, { 40 * MINUTE, 1 } };
-	struct gathered series[] = { counter(first, 2, EPOCH_START_UNKNOWN),
-		counter(second, 2, EPOCH_START_UNKNOWN) };
-	struct summary summary = summary_make(series, 2, 0, 50 * MINUTE);
-
-	assert_int_equal(summary.value, 101);
-	assert_int_equal(summary.covered_ms, 20 * MINUTE);
-	assert_int_equal(
-		summary.reasons, REASON_BEGIN_UNMEASURED | REASON_GAP | REASON_TAIL_UNMEASURED);
-	assert_false(summary.has_uncertainty);
-	assert_false(summary.is_complete);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,8 +131,6 @@ int main(void)
 		cmocka_unit_test(only_buckets_that_may_have_something_are_made),
 		cmocka_unit_test(too_many_buckets_are_refused),
 		cmocka_unit_test(an_increment_was_used_before_its_time),
-		cmocka_unit_test(usage_at_an_edge_is_uncertain_by_what_the_line_may_miss),
-		cmocka_unit_test(what_was_not_read_is_named),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -4,75 +4,68 @@
 
 #include <string.h>
 
-#include "model/batch.h"
+#include "query/durations.h"
 #include "query/report.h"
 
-const char *summary_reason_name(unsigned int bit)
+static int64_t add_saturating(int64_t a, int64_t b)
 {
-	static const char *const names[] = { "tail-unmeasured", "begin-unmeasured", "gap",
-		"legacy-worker" };
+	int64_t sum;
 
-	return names[bit];
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-static int64_t begin_of(const struct usage_epoch *epoch)
+/* The neighbours of a time that lies strictly between two known points of an epoch. */
+struct neighbours {
+	int64_t before_ms, after_ms;
+};
+
+static bool find_neighbours(
+	const struct usage_epoch *epoch, int64_t t_ms, struct neighbours *ret_neighbours)
 {
-	int64_t first_ms = epoch->samples[0].time_ms;
+	size_t low = 0, high = epoch->count;
 
-	return epoch->start_ms != EPOCH_START_UNKNOWN && epoch->start_ms < first_ms
-		       ? epoch->start_ms
-		       : first_ms;
-}
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
 
-static int64_t end_of(const struct usage_epoch *epoch)
-{
-	return epoch->samples[epoch->count - 1].time_ms;
-}
-
-/* At an edge between two samples the counter may have had any value between theirs. */
-static int64_t uncertainty_at(const struct usage_epoch *epoch, int64_t t_ms)
-{
-	int64_t before_ms = begin_of(epoch), value, low, high;
-
-	if (t_ms <= before_ms || t_ms >= end_of(epoch))
-		return 0;
-	for (size_t i = 0; i < epoch->count; i++) {
-		int64_t time_ms = epoch->samples[i].time_ms;
-
-		if (time_ms == t_ms)
-			return 0;
-		if (time_ms > t_ms) {
-			low = usage_until(epoch, before_ms);
-			high = usage_until(epoch, time_ms);
-			value = usage_until(epoch, t_ms);
-			return MAX_OF(value - low, high - value);
-		}
-		before_ms = time_ms;
+		if (epoch->samples[middle].time_ms <= t_ms)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return 0;
+	if (low == epoch->count ||
+		(low == 0 && (epoch->start_ms == EPOCH_START_UNKNOWN || epoch->start_ms > t_ms)))
+		return false;
+	ret_neighbours->before_ms = low ? epoch->samples[low - 1].time_ms : epoch->start_ms;
+	ret_neighbours->after_ms = epoch->samples[low].time_ms;
+	return ret_neighbours->before_ms < t_ms;
 }
 
-/* Series are sorted by their first sample within a parameter; of several parameters the coverage is
- * that of the one that is covered least. */
-static void measure_coverage(struct summary *summary, const struct gathered *series, size_t count,
-	int64_t from_ms, int64_t to_ms)
+/* By how much the usage between a known point and a time between two of them could be wrong. */
+static int64_t error_at(const struct usage_epoch *epoch, const struct neighbours *at, int64_t t_ms)
 {
-	int64_t reached_ms = from_ms, covered_ms = 0;
+	const int64_t times_ms[3] = { at->before_ms, t_ms, at->after_ms };
+	int64_t until[3];
 
-	for (size_t i = 0; i < count; i++) {
-		int64_t begin_ms = MAX_OF(begin_of(&series[i].epoch), reached_ms);
-		int64_t end_ms = MIN_OF(end_of(&series[i].epoch), to_ms);
+	usage_until_each(epoch, times_ms, 3, until);
+	return MAX_OF(until[1] - until[0], until[2] - until[1]);
+}
 
-		if (end_ms <= begin_ms)
-			continue;
-		if (begin_ms > reached_ms)
-			summary->reasons |= covered_ms ? REASON_GAP : REASON_BEGIN_UNMEASURED;
-		covered_ms += end_ms - begin_ms;
-		reached_ms = end_ms;
+/* Interpolation may be wrong at both edges; between the same two neighbours the counter may have
+ * grown by nothing or by all of it. */
+static int64_t uncertainty_of(const struct usage_epoch *epoch, int64_t from_ms, int64_t to_ms)
+{
+	struct neighbours at_from, at_to;
+	bool is_from = find_neighbours(epoch, from_ms, &at_from);
+	bool is_to = find_neighbours(epoch, to_ms, &at_to);
+	int64_t used, rise;
+
+	if (is_from && is_to && at_from.before_ms == at_to.before_ms) {
+		used = usage_between(epoch, from_ms, to_ms);
+		rise = usage_between(epoch, at_from.before_ms, at_from.after_ms);
+		return MAX_OF(used, rise - used);
 	}
-	if (reached_ms < to_ms)
-		summary->reasons |= REASON_TAIL_UNMEASURED;
-	summary->covered_ms = MIN_OF(summary->covered_ms, covered_ms);
+	return add_saturating(is_from ? error_at(epoch, &at_from, from_ms) : 0,
+		is_to ? error_at(epoch, &at_to, to_ms) : 0);
 }
 
 static void take_gauge(
@@ -87,8 +80,7 @@ static void take_gauge(
 			summary->min = sample->value;
 		if (!summary->count || sample->value > summary->max)
 			summary->max = sample->value;
-		if (__builtin_add_overflow(summary->sum, sample->value, &summary->sum))
-			summary->sum = INT64_MAX;
+		summary->sum = add_saturating(summary->sum, sample->value);
 		summary->value = sample->value;
 		summary->count++;
 	}
@@ -101,44 +93,97 @@ static void take_counter(
 	int64_t until[2] = { 0, 0 };
 
 	report_add_until(series, times_ms, 2, until);
-	if (__builtin_add_overflow(summary->value, until[1] - until[0], &summary->value))
-		summary->value = INT64_MAX;
+	summary->value = add_saturating(summary->value, until[1] - until[0]);
 	if (series->metric->kind == METRIC_INCREMENT)
 		summary->has_uncertainty = false;
 	else
-		summary->uncertainty += uncertainty_at(&series->epoch, from_ms) +
-					uncertainty_at(&series->epoch, to_ms);
+		summary->uncertainty = add_saturating(
+			summary->uncertainty, uncertainty_of(&series->epoch, from_ms, to_ms));
 }
 
-static size_t same_parameter(const struct gathered *series, size_t count)
+static bool is_on_host(const struct summary_question *question, const char *epoch)
 {
-	size_t same = 1;
+	size_t size = question->host ? strlen(question->host) : 0;
 
-	while (same < count && strcmp(series[same].parameter, series[0].parameter) == 0)
-		same++;
-	return same;
+	return !question->host || (strncmp(epoch, question->host, size) == 0 && epoch[size] == '/');
 }
 
-struct summary summary_make(
-	const struct gathered *series, size_t count, int64_t from_ms, int64_t to_ms)
+bool summary_wants(const struct summary_question *question, const char *parameter)
 {
-	struct summary summary = { .has_uncertainty = true, .covered_ms = to_ms - from_ms };
-	size_t done = 0, some;
+	if (question->parameter)
+		return strcmp(question->parameter, parameter) == 0;
+	return !question->is_wanted ||
+	       question->is_wanted(question->identity, parameter, question->whole);
+}
 
-	for (size_t i = 0; i < count; i++) {
-		if (series[i].metric->kind == METRIC_GAUGE)
-			take_gauge(&summary, &series[i].epoch, from_ms, to_ms);
-		else
-			take_counter(&summary, &series[i], from_ms, to_ms);
-		if (series[i].is_legacy)
-			summary.reasons |= REASON_LEGACY;
+static int take_account(const struct summary_question *question, const char *parameter,
+	struct summary *summary, bool *is_first)
+{
+	const struct account_question asked = { question->timeline, question->from_ms,
+		question->to_ms, question->series, question->count, parameter };
+	struct account account;
+	int r = account_make(&asked, *is_first ? &summary->account : &account);
+
+	if (r == 0 && !*is_first)
+		account_add(&summary->account, &account);
+	*is_first = false;
+	return r;
+}
+
+/* Series come parameter by parameter. */
+static int take_series(const struct summary_question *question, struct summary *summary)
+{
+	const char *last = NULL;
+	bool is_first = true;
+	int r = 0;
+
+	for (size_t i = 0; i < question->count && r == 0; i++) {
+		const struct gathered *series = &question->series[i];
+
+		if (!summary_wants(question, series->parameter))
+			continue;
+		if (question->metric->kind == METRIC_GAUGE) {
+			take_gauge(summary, &series->epoch, question->from_ms, question->to_ms);
+			continue;
+		}
+		if (is_on_host(question, series->epoch_name))
+			take_counter(summary, series, question->from_ms, question->to_ms);
+		if (!last || strcmp(last, series->parameter) != 0)
+			r = take_account(question, series->parameter, summary, &is_first);
+		last = series->parameter;
 	}
-	for (; done < count; done += some) {
-		some = same_parameter(series + done, count - done);
-		measure_coverage(&summary, series + done, some, from_ms, to_ms);
-	}
-	if (summary.reasons & (REASON_TAIL_UNMEASURED | REASON_GAP))
-		summary.has_uncertainty = false;
-	summary.is_complete = summary.reasons == 0;
-	return summary;
+	return r;
+}
+
+static int take_durations(const struct summary_question *question, struct summary *summary)
+{
+	const struct duration_question asked = { question->timeline, question->identity,
+		question->metric, question->parameter ? question->parameter : "total",
+		question->host, question->from_ms, question->to_ms };
+	const struct duration duration = durations_between(&asked);
+	bool is_first = true;
+
+	summary->value = duration.value;
+	summary->uncertainty = duration.uncertainty;
+	return take_account(question, NULL, summary, &is_first);
+}
+
+int summary_make(const struct summary_question *question, struct summary *ret_summary)
+{
+	int r;
+
+	*ret_summary = (struct summary){ .has_uncertainty = true };
+	r = question->metric->group == METRIC_GROUP_TIME ? take_durations(question, ret_summary)
+							 : take_series(question, ret_summary);
+	if (ret_summary->account.unknown_ms)
+		ret_summary->has_uncertainty = false;
+	return r;
+}
+
+void summary_append(struct summary *to, const struct summary *next)
+{
+	to->value = add_saturating(to->value, next->value);
+	to->has_uncertainty = to->has_uncertainty && next->has_uncertainty;
+	to->uncertainty = add_saturating(to->uncertainty, next->uncertainty);
+	account_append(&to->account, &next->account);
 }

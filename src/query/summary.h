@@ -9,17 +9,8 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "query/account.h"
 #include "query/gather.h"
-
-/* Why an answer is not complete, or its uncertainty unknown. */
-enum summary_reason {
-	REASON_TAIL_UNMEASURED = 1 << 0,  /* the window ends after the last sample of an epoch */
-	REASON_BEGIN_UNMEASURED = 1 << 1, /* the window begins before the first sample */
-	REASON_GAP = 1 << 2,              /* between two epochs nothing was read */
-	REASON_LEGACY = 1 << 3,           /* old workers do not number what they send */
-};
-enum { SUMMARY_REASONS = 4 };
-const char *summary_reason_name(unsigned int bit);
 
 struct summary {
 	int64_t value; /* counters: the usage of [from, to); gauges: the last sample */
@@ -27,11 +18,29 @@ struct summary {
 	size_t count; /* gauges: samples in the window */
 	bool has_uncertainty;
 	int64_t uncertainty;
-	int64_t covered_ms; /* of the window */
-	bool is_complete;
-	unsigned int reasons;
+	struct account account; /* counters */
 };
 
-/* Of series[count], which are one metric of one thing (or of several, to be added up). */
-struct summary summary_make(
-	const struct gathered *series, size_t count, int64_t from_ms, int64_t to_ms);
+struct summary_question {
+	const struct timeline *timeline;
+	const struct identity *identity;
+	int64_t from_ms, to_ms; /* within the timeline's window */
+	const struct metric *metric;
+	const struct gathered *series; /* all of the metric, of every parameter */
+	size_t count;
+	/* One thing; or NULL: the sum of all, or of those that is_wanted says. */
+	const char *parameter;
+	bool (*is_wanted)(
+		const struct identity *identity, const char *parameter, const char *whole);
+	const char *whole; /* what the sum is called: "total", or a NIC for its addresses */
+	const char *host;  /* only what ran there; NULL: everywhere */
+};
+
+/* 0 or -ENOMEM. */
+MUST_CHECK int summary_make(const struct summary_question *question, struct summary *ret_summary);
+
+/* Adds a counter's summary of another window, apart from this one. */
+void summary_append(struct summary *to, const struct summary *next);
+
+/* Does the question ask for this parameter? */
+bool summary_wants(const struct summary_question *question, const char *parameter);
