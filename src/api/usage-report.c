@@ -111,7 +111,7 @@ int method_query_usage_report(const struct methods *methods, const struct reques
 	CLEANUP(gather_deinit) struct gather gather = { 0 };
 	CLEANUP(report_deinit) struct report report = { 0 };
 	const int64_t fallback = PERIOD_MINUTES_DEFAULT;
-	enum statistic statistic;
+	enum statistic statistic = STATISTIC_SUM;
 	const struct metric *metric;
 	struct window window;
 	const char *parameter;

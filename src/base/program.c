@@ -31,7 +31,7 @@ static void print_help(const struct program *program)
 	       "                            set one key of the configuration\n",
 		program->name, program->summary);
 	if (program->flag)
-		printf("      --%-22s  %s\n", program->flag, program->flag_help);
+		printf("      --%-18s  %s\n", program->flag, program->flag_help);
 	printf("      --print-config        print the whole configuration and exit\n"
 	       "      --check-config        say whether the configuration is right, and exit\n"
 	       "      --ready-fd N          write where it listens, then READY, to descriptor N\n"

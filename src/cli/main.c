@@ -77,8 +77,8 @@ static void print_options(unsigned int options)
 static void print_help(const struct command *command)
 {
 	if (command) {
-		printf("Usage: kanyun %s [OPTION]... %s\n%s\n\n", command->name, command->arguments,
-			command->summary);
+		printf("Usage: kanyun %s [OPTION]...%s%s\n%s\n\n", command->name,
+			*command->arguments ? " " : "", command->arguments, command->summary);
 		print_options(command->options);
 		return;
 	}

@@ -65,17 +65,17 @@ static bool answer(const struct batch *batch)
 	       write_all(head.bytes, head.size) && write_all(body.bytes, body.size);
 }
 
-static bool serve(virConnectPtr connection, unsigned int groups)
+/* An answer without a body. */
+static bool answer_failure(void)
 {
-	CLEANUP(batch_free) struct batch *batch = NULL;
-	virDomainStatsRecordPtr *records = NULL;
-	int count;
+	static const uint8_t head[4];
 
-	if (batch_new(&batch) < 0)
-		return false;
-	count = virConnectGetAllDomainStats(connection, groups, &records,
-		VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
-			VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	return write_all(head, sizeof(head));
+}
+
+/* Those that there is memory for. */
+static void add_records(struct batch *batch, virDomainStatsRecordPtr *records, int count)
+{
 	for (int i = 0; i < count; i++) {
 		struct reading *reading = batch_add_reading(batch);
 
@@ -84,27 +84,50 @@ static bool serve(virConnectPtr connection, unsigned int groups)
 		if (!stats_read(batch, reading, records[i]->params, records[i]->nparams))
 			break;
 	}
+}
+
+/* Connects where it is not; a connection on which libvirt fails is not used again. */
+static bool serve(virConnectPtr *connection, const char *uri, unsigned int groups)
+{
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	virDomainStatsRecordPtr *records = NULL;
+	int count = -1;
+
+	if (batch_new(&batch) < 0)
+		return false;
+	if (!*connection)
+		*connection = virConnectOpenReadOnly(uri);
+	if (*connection)
+		count = virConnectGetAllDomainStats(*connection, groups, &records,
+			VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
+				VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	if (count < 0) {
+		if (*connection)
+			virConnectClose(*connection);
+		*connection = NULL;
+		return answer_failure();
+	}
+	add_records(batch, records, count);
 	virDomainStatsRecordListFree(records);
-	return count >= 0 && answer(batch);
+	return answer(batch);
 }
 
 int monitor_child_main(const char *uri)
 {
-	virConnectPtr connection;
+	virConnectPtr connection = NULL;
 	char line[32];
 	int64_t groups;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGPIPE, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
 	virSetErrorFunc(NULL, ignore_error);
-	connection = virConnectOpenReadOnly(uri);
-	if (!connection)
-		return EXIT_FAILURE;
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (text_to_i64(line, &groups) < 0 || !serve(connection, (unsigned int)groups))
+		if (text_to_i64(line, &groups) < 0 ||
+			!serve(&connection, uri, (unsigned int)groups))
 			break;
 	}
-	virConnectClose(connection);
+	if (connection)
+		virConnectClose(connection);
 	return EXIT_SUCCESS;
 }

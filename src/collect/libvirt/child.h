@@ -3,7 +3,8 @@
 #pragma once
 
 /* The expendable child that asks QEMU. It reads lines (the groups, as a number) and answers each
- * with a length and that many bytes; when a call hangs, so does it, and nobody else. */
+ * with a length and that many bytes, none if libvirt failed; when a call hangs, so does it, and
+ * nobody else. */
 
 #define MONITOR_CHILD_ARGUMENT "--monitor-child"
 

@@ -16,6 +16,8 @@
 
 struct monitor;
 
+/* Called before this process has other threads, the first child costs little memory: it is a fork.
+ * Later ones are programs of their own. */
 MUST_CHECK int monitor_new(const char *uri, const char *directory, struct monitor **ret_monitor);
 
 /* Kills the children; their hung calls stay counted. */
@@ -24,8 +26,8 @@ struct monitor *monitor_free(struct monitor *monitor);
 /* Asks for the groups. False if that is not allowed now, or if there is no child. */
 bool monitor_ask(struct monitor *monitor, unsigned int groups);
 
-/* Waits for the answer; its tuples are readings in *ret_batch. 0; -EAGAIN: not within the time, ask
- * again or give up; other: the child is lost. */
+/* Waits for the answer; its tuples are readings in *ret_batch. 0; -EAGAIN: not within the time,
+ * wait again or give up; other: there is no answer. */
 MUST_CHECK int monitor_wait(struct monitor *monitor, int timeout_ms, struct batch **ret_batch);
 
 /* The answer did not come. */
