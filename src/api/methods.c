@@ -17,6 +17,9 @@ static const struct {
 	{ "instances", method_instances },
 	{ "usage", method_usage },
 	{ "series", method_series },
+	{ "retire", method_retire },
+	{ "close", method_close },
+	{ "closed", method_closed },
 	{ "workers", NULL },
 	{ "status", NULL },
 };

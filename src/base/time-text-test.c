@@ -67,9 +67,34 @@ static void what_is_formatted_is_parsed_back(void **state)
 	}
 }
 
+static void a_month_is_from_its_first_to_the_next_first_instant(void **state)
+{
+	static const struct {
+		const char *month, *from, *to;
+	} cases[] = { { "2026-10", "2026-10-01", "2026-11-01" },
+		{ "2026-12", "2026-12-01", "2027-01-01" },
+		{ "2024-02", "2024-02-01", "2024-03-01" },
+		{ "1970-01", "1970-01-01", "1970-02-01" } };
+	static const char *const wrong[] = { "", "2026", "2026-13", "2026-1", "2026-10-01", "now" };
+	int64_t from_ms, to_ms, expected_ms;
+	char text[TIME_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(time_text_parse_month(cases[i].month, &from_ms, &to_ms), 0);
+		assert_int_equal(time_text_parse(cases[i].from, &expected_ms), 0);
+		assert_int_equal(from_ms, expected_ms);
+		assert_int_equal(time_text_parse(cases[i].to, &expected_ms), 0);
+		assert_int_equal(to_ms, expected_ms);
+		assert_string_equal(time_text_format_month(to_ms - 1, text), cases[i].month);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_true(time_text_parse_month(wrong[i], &from_ms, &to_ms) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_month_is_from_its_first_to_the_next_first_instant),
 		cmocka_unit_test(all_forms_of_one_time_are_one_time),
 		cmocka_unit_test(a_date_alone_is_its_midnight),
 		cmocka_unit_test(days_that_do_not_exist_are_refused),

@@ -148,3 +148,29 @@ char *time_text_format(int64_t ms, char text[TIME_TEXT_SIZE])
 		snprintf(text + used, TIME_TEXT_SIZE - used, "Z");
 	return text;
 }
+
+int time_text_parse_month(const char *text, int64_t *ret_from_ms, int64_t *ret_to_ms)
+{
+	char day[TIME_TEXT_SIZE], again[TIME_TEXT_SIZE];
+	int64_t from_ms, to_ms;
+
+	if (strlen(text) != strlen("2026-10") ||
+		snprintf(day, sizeof(day), "%s-01", text) >= (int)sizeof(day) ||
+		time_text_parse(day, &from_ms) < 0)
+		return -EINVAL;
+	/* 31 days on is the next month, whose first day is looked for from there. */
+	time_text_format_month(from_ms + INT64_C(31) * 86400000, again);
+	if (snprintf(day, sizeof(day), "%s-01", again) >= (int)sizeof(day) ||
+		time_text_parse(day, &to_ms) < 0)
+		return -EINVAL;
+	*ret_from_ms = from_ms;
+	*ret_to_ms = to_ms;
+	return 0;
+}
+
+char *time_text_format_month(int64_t ms, char text[TIME_TEXT_SIZE])
+{
+	time_text_format(ms, text);
+	text[strlen("2026-10")] = '\0';
+	return text;
+}

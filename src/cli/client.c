@@ -78,17 +78,35 @@ int client_print_json(json_t *data)
 	return EXIT_DONE;
 }
 
-static int set_time(
-	json_t *args, const char *name, const char *text, int64_t now_ms, struct error *err)
+json_t *client_ids(struct client *client)
+{
+	json_t *args = json_object(), *ids = json_array(), *instances, *instance;
+	size_t i;
+
+	if (client->project)
+		json_object_set_new(args, "project_id", json_string(client->project));
+	instances = client_ask(client, "instances", args);
+	json_array_foreach(instances, i, instance)
+		json_array_append(ids, json_object_get(instance, "id"));
+	if (!instances) {
+		json_decref(ids);
+		return NULL;
+	}
+	json_decref(instances);
+	return ids;
+}
+
+int client_time(
+	json_t *args, const char *name, const char *option, const char *text, struct error *err)
 {
 	int64_t ms;
-	int r = when_parse(text, now_ms, &ms);
+	int r = when_parse(text, clock_wall_ms(clock_system()), &ms);
 
 	if (r < 0)
 		return error_set(err, r,
 			"--%s '%s' is no time; expected ISO 8601, seconds since 1970, now, or an "
 			"age like -30m, -24h, -7d",
-			name, text);
+			option, text);
 	/* Text keeps milliseconds exact. */
 	return when_set(args, name, ms);
 }
@@ -96,10 +114,7 @@ static int set_time(
 int client_window(
 	const struct client *client, const char *fallback_from, json_t *args, struct error *err)
 {
-	int64_t now_ms = clock_wall_ms(clock_system());
-	int r = set_time(args, "from", client->from ? client->from : fallback_from, now_ms, err);
+	int r = client_time(args, "from", "from", client->from ? client->from : fallback_from, err);
 
-	if (r == 0)
-		r = set_time(args, "to", client->to ? client->to : "now", now_ms, err);
-	return r;
+	return r == 0 ? client_time(args, "to", "to", client->to ? client->to : "now", err) : r;
 }

@@ -20,8 +20,8 @@ struct client {
 	struct config *config;   /* owned */
 	const char *config_path; /* "" if only defaults are there */
 	struct store *api;       /* owned; the requests of kanyun-api are those of the server */
-	bool is_json, is_all;
-	const char *from, *to, *project; /* NULL: not given */
+	bool is_json, is_all, is_explained, is_forced;
+	const char *from, *to, *at, *project, *by; /* NULL: not given */
 	char **arguments;
 	int argument_count;
 };
@@ -46,7 +46,15 @@ int client_print_json(json_t *data);
 
 typedef int command_fn(struct client *client);
 command_fn command_instances, command_usage, command_series, command_workers, command_status,
-	command_doctor, command_api_client;
+	command_doctor, command_close, command_closed, command_api_client;
+
+/* The ids of all instances (of the project, if --project is given), as a new array; NULL after it
+ * told the person what was wrong. */
+json_t *client_ids(struct client *client);
+
+/* The time of an option as an argument of a method; negative with a text. */
+MUST_CHECK int client_time(
+	json_t *args, const char *name, const char *option, const char *text, struct error *err);
 
 /* The window of --from and --to as arguments `from` and `to` of a method; negative with a text. */
 MUST_CHECK int client_window(

@@ -12,10 +12,21 @@
 #include "model/settings.h"
 #include "wire/request.h"
 
-enum { OPTIONS_MAX = 64, OPTION_JSON = 256, OPTION_FROM, OPTION_TO, OPTION_PROJECT, OPTION_ALL };
+enum {
+	OPTIONS_MAX = 64,
+	OPTION_JSON = 256,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_AT,
+	OPTION_PROJECT,
+	OPTION_BY,
+	OPTION_ALL,
+	OPTION_EXPLAIN,
+	OPTION_FORCE,
+};
 
 /* Which options a command has besides those that all have. */
-enum { HAS_WINDOW = 1, HAS_PROJECT = 2, HAS_ALL = 4 };
+enum { HAS_WINDOW = 1, HAS_PROJECT = 2, HAS_USAGE = 4, HAS_AT = 8, HAS_FORCE = 16 };
 
 static const struct command {
 	const char *name, *arguments, *summary;
@@ -26,10 +37,18 @@ static const struct command {
 		command_instances },
 	{ "usage", "[ID [METRIC [PARAMETER]]]",
 		"Show how much was used: exact integers, and how well they are known.",
-		HAS_WINDOW | HAS_PROJECT | HAS_ALL, command_usage },
+		HAS_WINDOW | HAS_PROJECT | HAS_USAGE, command_usage },
 	{ "series", "ID METRIC [PARAMETER]", "Show the samples of a metric as they were read.",
 		HAS_WINDOW, command_series },
-	{ "workers", "", "List the workers and whether they are alive.", 0, command_workers },
+	{ "close", "MONTH", "Keep a month's figures for good, with a digest.", HAS_FORCE,
+		command_close },
+	{ "closed", "[MONTH [ID]]",
+		"Show the closed months, one of them, or an instance's figures and adjustments.", 0,
+		command_closed },
+	{ "workers", "[retire ID]",
+		"List the workers and whether they are alive; or give up one that will not come "
+		"back.",
+		HAS_AT, command_workers },
 	{ "status", "", "Show what the server did and holds.", 0, command_status },
 	{ "doctor", "", "Look for what is wrong on this host, and say what to do.", 0,
 		command_doctor },
@@ -60,15 +79,23 @@ static void print_options(unsigned int options)
 		       "      --to TIME             end of the window; now if not given\n");
 	if (options & HAS_PROJECT)
 		printf("      --project ID          only instances of this project\n");
-	if (options & HAS_ALL)
-		printf("      --all                 every counter, not only the common ones\n");
+	if (options & HAS_USAGE)
+		printf("      --all                 every counter, not only the common ones\n"
+		       "      --by WORD             split by project, flavor or host\n"
+		       "      --explain             show the samples and subtractions behind each "
+		       "number\n");
+	if (options & HAS_AT)
+		printf("      --at TIME             retire: when its host ended; now if not "
+		       "given\n");
+	if (options & HAS_FORCE)
+		printf("      --force               also figures that may still change\n");
 	printf("      --json                print JSON\n"
 	       "  -c, --config FILE         read FILE, not ./kanyun.conf or /etc/kanyun.conf\n"
 	       "  -o, --option SECTION.KEY=VALUE\n"
 	       "                            set one key of the configuration\n"
 	       "  -V, --version             print the version and exit\n"
 	       "  -h, --help                print this and exit\n");
-	if (options & HAS_WINDOW)
+	if (options & (HAS_WINDOW | HAS_AT))
 		printf("\nTIME is ISO 8601 (2012-02-20T12:12:12, UTC without a zone), seconds "
 		       "since "
 		       "1970,\nnow, or an age such as -30m, -24h or -7d.\n");
@@ -104,8 +131,12 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "from", required_argument, NULL, OPTION_FROM },
 	{ "to", required_argument, NULL, OPTION_TO },
+	{ "at", required_argument, NULL, OPTION_AT },
 	{ "project", required_argument, NULL, OPTION_PROJECT },
+	{ "by", required_argument, NULL, OPTION_BY },
 	{ "all", no_argument, NULL, OPTION_ALL },
+	{ "explain", no_argument, NULL, OPTION_EXPLAIN },
+	{ "force", no_argument, NULL, OPTION_FORCE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -135,8 +166,18 @@ static bool take_option(struct client *client, struct arguments *arguments, int 
 	case OPTION_PROJECT:
 		client->project = optarg;
 		return true;
+	case OPTION_AT:
+		client->at = optarg;
+		return true;
+	case OPTION_BY:
+		client->by = optarg;
+		return true;
 	case OPTION_ALL:
 		return client->is_all = true;
+	case OPTION_EXPLAIN:
+		return client->is_explained = true;
+	case OPTION_FORCE:
+		return client->is_forced = true;
 	default:
 		return false;
 	}
@@ -187,12 +228,24 @@ static int run(struct client *client, const struct arguments *arguments, command
 
 static int check_options(const struct client *client, const struct command *command)
 {
-	if ((client->from || client->to) && !(command->options & HAS_WINDOW))
-		return client_complain(client, "%s has no --from and --to", command->name);
-	if (client->project && !(command->options & HAS_PROJECT))
-		return client_complain(client, "%s has no --project", command->name);
-	if (client->is_all && !(command->options & HAS_ALL))
-		return client_complain(client, "%s has no --all", command->name);
+	const struct {
+		bool is_given;
+		unsigned int needs;
+		const char *name;
+	} given[] = {
+		{ client->from || client->to, HAS_WINDOW, "--from and --to" },
+		{ client->project, HAS_PROJECT, "--project" },
+		{ client->is_all, HAS_USAGE, "--all" },
+		{ client->by, HAS_USAGE, "--by" },
+		{ client->is_explained, HAS_USAGE, "--explain" },
+		{ client->at, HAS_AT, "--at" },
+		{ client->is_forced, HAS_FORCE, "--force" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		if (given[i].is_given && !(command->options & given[i].needs))
+			return client_complain(
+				client, "%s has no %s", command->name, given[i].name);
 	return EXIT_DONE;
 }
 

@@ -88,6 +88,17 @@ static void add_reasons(struct table *table, const json_t *usage)
 	table_add(table, buffer_check(&text) == 0 ? (const char *)text.bytes : "no");
 }
 
+/* What --by split it by. */
+static void add_label(struct table *table, const json_t *usage)
+{
+	static const char *const names[] = { "project_id", "flavor", "host" };
+	const json_t *label = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !label; i++)
+		label = json_object_get(usage, names[i]);
+	table_add(table, label && *json_string_value(label) ? json_string_value(label) : "-");
+}
+
 /* A gauge has no usage: people see its average. */
 static void add_rows(const struct client *client, struct table *table, const json_t *answer)
 {
@@ -100,6 +111,8 @@ static void add_rows(const struct client *client, struct table *table, const jso
 			continue;
 		value = json_object_get(usage, "value");
 		table_add_json(table, json_object_get(answer, "name"));
+		if (client->by)
+			add_label(table, usage);
 		table_add_json(table, json_object_get(usage, "metric"));
 		table_add_json(table, json_object_get(usage, "parameter"));
 		table_add_json(table, value ? value : json_object_get(usage, "avg"));
@@ -119,26 +132,11 @@ static json_t *args_for(const struct client *client, const char *id, const json_
 		json_object_set_new(args, "metric", json_string(client->arguments[1]));
 	if (client->argument_count > 2)
 		json_object_set_new(args, "parameter", json_string(client->arguments[2]));
+	if (client->by)
+		json_object_set_new(args, "by", json_string(client->by));
+	if (client->is_explained)
+		json_object_set_new(args, "explain", json_true());
 	return args;
-}
-
-/* Without an ID: of every instance that has samples since `from`. */
-static json_t *ids_of_all(struct client *client)
-{
-	json_t *args = json_object(), *ids = json_array(), *instances, *instance;
-	size_t i;
-
-	if (client->project)
-		json_object_set_new(args, "project_id", json_string(client->project));
-	instances = client_ask(client, "instances", args);
-	json_array_foreach(instances, i, instance)
-		json_array_append(ids, json_object_get(instance, "id"));
-	if (!instances) {
-		json_decref(ids);
-		return NULL;
-	}
-	json_decref(instances);
-	return ids;
 }
 
 static int ask_each(struct client *client, const json_t *ids, const json_t *window, json_t *answers)
@@ -158,24 +156,102 @@ static int ask_each(struct client *client, const json_t *ids, const json_t *wind
 	return EXIT_DONE;
 }
 
+static const char *word_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static void print_sample(const char *what, const json_t *sample)
+{
+	char text[TIME_TEXT_SIZE];
+	int64_t ms;
+
+	if (!json_is_array(sample))
+		return;
+	ms = llround(json_number_value(json_array_get(sample, 0)) * 1000);
+	printf("%s%" JSON_INTEGER_FORMAT " at %s", what,
+		json_integer_value(json_array_get(sample, 1)), time_text_format(ms, text));
+}
+
+/* "  counter at FROM: 900 (read 600 at ..., 1200 at ...)" */
+static void print_edge(const json_t *edge)
+{
+	char text[TIME_TEXT_SIZE];
+
+	printf("    %s: %" JSON_INTEGER_FORMAT, time_of(edge, "at", text),
+		json_integer_value(json_object_get(edge, "counter")));
+	print_sample("   read ", json_object_get(edge, "before"));
+	print_sample(", then ", json_object_get(edge, "after"));
+	putchar('\n');
+}
+
+static void print_subtraction(const json_t *part)
+{
+	const json_t *from = json_object_get(part, "from"), *to = json_object_get(part, "to");
+	char text[TIME_TEXT_SIZE];
+
+	printf("  epoch %s", word_of(part, "epoch"));
+	if (*word_of(part, "life"))
+		printf(", device %s", word_of(part, "life"));
+	if (json_integer_value(json_object_get(part, "segment")))
+		printf(", segment %" JSON_INTEGER_FORMAT,
+			json_integer_value(json_object_get(part, "segment")));
+	printf(", %s\n", time_of(part, "start", text) ? text : "start unknown");
+	print_edge(from);
+	print_edge(to);
+	printf("    %" JSON_INTEGER_FORMAT " - %" JSON_INTEGER_FORMAT " = %" JSON_INTEGER_FORMAT
+	       "\n",
+		json_integer_value(json_object_get(to, "counter")),
+		json_integer_value(json_object_get(from, "counter")),
+		json_integer_value(json_object_get(part, "usage")));
+}
+
+/* Each epoch, edge sample and subtraction behind the numbers of one instance. */
+static void print_explanation(const struct client *client, const json_t *answer)
+{
+	const json_t *usage, *part;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(answer, "usages"), i, usage)
+	{
+		if (!is_shown(client, usage) || !json_object_get(usage, "value"))
+			continue;
+		printf("\n%s %s %s: %" JSON_INTEGER_FORMAT " %s\n", word_of(answer, "name"),
+			word_of(usage, "metric"), word_of(usage, "parameter"),
+			json_integer_value(json_object_get(usage, "value")),
+			word_of(usage, "unit"));
+		json_array_foreach(json_object_get(usage, "explanation"), j, part)
+			print_subtraction(part);
+	}
+}
+
 static void print_table(const struct client *client, const json_t *answers, const json_t *window)
 {
 	static const char *const heads[] = { "INSTANCE", "METRIC", "PARAMETER", ">USAGE", "UNIT",
 		">UNCERTAINTY", ">COVERAGE", "COMPLETE" };
-	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
+	const char *split[ARRAY_SIZE(heads) + 1] = { "INSTANCE", "BY" };
+	struct table *table;
 	const json_t *answer;
 	size_t i;
 
+	memcpy(split + 2, heads + 1, sizeof(heads) - sizeof(*heads));
+	table = client->by ? table_new(split, ARRAY_SIZE(split))
+			   : table_new(heads, ARRAY_SIZE(heads));
 	printf("from %s to %s\n", json_string_value(json_object_get(window, "from")),
 		json_string_value(json_object_get(window, "to")));
 	json_array_foreach(answers, i, answer) add_rows(client, table, answer);
 	table_print(table);
+	table_free(table);
+	if (client->is_explained)
+		json_array_foreach(answers, i, answer) print_explanation(client, answer);
 }
 
 static int show(struct client *client, const json_t *window, json_t *answers)
 {
 	json_t *ids = client->argument_count ? json_pack("[s]", client->arguments[0])
-					     : ids_of_all(client);
+					     : client_ids(client);
 	int status = ids ? ask_each(client, ids, window, answers) : EXIT_FAILED;
 
 	json_decref(ids);

@@ -4,6 +4,7 @@
 /* kanyun workers: who reads, and whether they are alive. kanyun status: what the server did. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/client.h"
 #include "cli/table.h"
@@ -28,12 +29,40 @@ static void print_workers(const json_t *data)
 	table_print(table);
 }
 
+/* kanyun workers retire ID [--at TIME] */
+static int retire(struct client *client)
+{
+	json_t *args = json_pack("{s:s}", "id", client->arguments[1]), *data;
+	struct error err = { 0 };
+	const json_t *host;
+	size_t i;
+
+	if (client_time(args, "at", "at", client->at ? client->at : "now", &err) < 0) {
+		json_decref(args);
+		return client_complain(client, "%s", err.text);
+	}
+	data = client_ask(client, "retire", args);
+	if (!data)
+		return EXIT_FAILED;
+	if (client->is_json)
+		return client_print_json(data);
+	json_array_foreach(json_object_get(data, "hosts"), i, host)
+		printf("host %s is retired: what ran there ended then at the latest\n",
+			json_string_value(host));
+	json_decref(data);
+	return EXIT_DONE;
+}
+
 int command_workers(struct client *client)
 {
 	json_t *data;
 
+	if (client->argument_count == 2 && strcmp(client->arguments[0], "retire") == 0)
+		return retire(client);
 	if (client->argument_count)
-		return client_complain(client, "workers: no arguments are expected");
+		return client_complain(client, "workers: expected nothing, or retire ID");
+	if (client->at)
+		return client_complain(client, "workers: --at belongs to retire");
 	data = client_ask(client, "workers", json_object());
 	if (!data)
 		return EXIT_FAILED;

@@ -41,6 +41,8 @@ const struct config_key settings_keys[] = {
 	TEXT("server", "data_dir", "/var/lib/kanyun", "Directory of the embedded store."),
 	INTEGER("server", "retention_days", "400", 1, 36500,
 		"Readings older than this are deleted."),
+	BOOLEAN("server", "keep_unclosed", "no",
+		"yes: a month that is not closed (kanyun close) is never deleted."),
 	INTEGER("server", "retention_check_seconds", "3600", 1, 86400,
 		"Seconds from the start to the first look for old readings, and between two."),
 	INTEGER("server", "worker_dead_seconds", "120", 1, 86400,

@@ -250,14 +250,17 @@ static int take_gap(void *context, const struct store_record *record)
 static int take_retirement(void *context, const struct store_record *record)
 {
 	struct timeline_host *host = ((struct loading *)context)->host;
+	int64_t retired_ms;
 	char text[24];
 
 	if (strcmp(record->key, host->name) != 0 || record->size >= sizeof(text))
 		return 0;
 	memcpy(text, record->value, record->size);
 	text[record->size] = '\0';
-	if (text_to_i64(text, &host->retired_ms) == 0)
-		host->until_ms = TIME_OPEN;
+	if (text_to_i64(text, &retired_ms) < 0 || host->until_ms > retired_ms)
+		return 0; /* its worker told more since: it is back */
+	host->retired_ms = retired_ms;
+	host->until_ms = TIME_OPEN;
 	return 0;
 }
 

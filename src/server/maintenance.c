@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/time-text.h"
+#include "query/closing.h"
 
 enum { DAY_MS = 24 * 60 * 60 * 1000, PAUSE_MS = 10 * 1000 };
 
@@ -16,6 +18,7 @@ struct maintenance {
 	struct store *store;
 	const struct clock *clock;
 	int64_t retention_ms;
+	bool keeps_unclosed;
 	int64_t sweep_every_ms;
 	int64_t swept_ms; /* monotonic; retention waits one period after the start, too */
 	struct log_limit trouble;
@@ -43,6 +46,54 @@ static bool pause_ms(struct maintenance *maintenance, int64_t ms)
 	return is_ending;
 }
 
+static int note_first(void *context, const struct store_instance *instance)
+{
+	int64_t *first_ms = context;
+
+	if (instance->first_ms && instance->first_ms < *first_ms)
+		*first_ms = instance->first_ms;
+	return 0;
+}
+
+static int note_closed(void *context, const struct store_record *record)
+{
+	*(bool *)context = true;
+	return 1;
+}
+
+/* Not beyond the first month with readings that is not closed; INT64_MIN, which deletes nothing, if
+ * that cannot be said now. */
+static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
+{
+	const struct store_filter everyone = { 0 };
+	int64_t month_ms = INT64_MAX, next_ms;
+	char month[TIME_TEXT_SIZE];
+	struct error ignored;
+
+	if (store_instances(store, &everyone, note_first, &month_ms, &ignored) != 0)
+		return INT64_MIN;
+	for (; month_ms < keep_from_ms; month_ms = next_ms) {
+		bool is_closed = false;
+
+		time_text_format_month(month_ms, month);
+		if (time_text_parse_month(month, &month_ms, &next_ms) < 0 ||
+			store_records(
+				store, CLOSED_KIND, month, note_closed, &is_closed, &ignored) < 0)
+			return INT64_MIN;
+		if (!is_closed)
+			return month_ms;
+	}
+	return keep_from_ms;
+}
+
+static int64_t keep_from(const struct maintenance *maintenance, int64_t wall_ms)
+{
+	int64_t keep_from_ms = wall_ms - maintenance->retention_ms;
+
+	return maintenance->keeps_unclosed ? clamp_to_unclosed(maintenance->store, keep_from_ms)
+					   : keep_from_ms;
+}
+
 static bool work(struct maintenance *maintenance)
 {
 	int64_t now_ms = clock_monotonic_ms(maintenance->clock);
@@ -54,7 +105,7 @@ static bool work(struct maintenance *maintenance)
 	int r;
 
 	r = store_maintain(maintenance->store, wall_ms,
-		sweep ? wall_ms - maintenance->retention_ms : INT64_MIN, &more, &err);
+		sweep ? keep_from(maintenance, wall_ms) : INT64_MIN, &more, &err);
 	if (r != 0) {
 		if (log_limit_pass(&maintenance->trouble, maintenance->clock, &held_back))
 			log_error("cannot tidy the store: %s; trying again", error_text(&err, r));
@@ -89,6 +140,7 @@ int maintenance_new(struct store *store, const struct clock *clock, const struct
 	maintenance->store = store;
 	maintenance->clock = clock;
 	maintenance->retention_ms = config_integer(config, "server", "retention_days") * DAY_MS;
+	maintenance->keeps_unclosed = config_boolean(config, "server", "keep_unclosed");
 	maintenance->sweep_every_ms =
 		config_integer(config, "server", "retention_check_seconds") * 1000;
 	maintenance->swept_ms = clock_monotonic_ms(clock);

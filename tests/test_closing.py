@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""What is done once and kept: months that are closed, hosts that are retired."""
+
+import datetime
+import json
+import os
+
+import pytest
+
+from harness import Peer, Server, until
+from test_api import UUID, Answers, api, ask, reading  # noqa: F401 (fixtures)
+from test_clients import run  # noqa: F401 (a fixture)
+
+OTHER = "7f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968"
+
+
+def last_month():
+    """The month before this one: its name, and its first and last instant in milliseconds."""
+    this = datetime.datetime.now(datetime.timezone.utc).replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0)
+    first = (this - datetime.timedelta(days=1)).replace(day=1)
+    return first.strftime("%Y-%m"), int(first.timestamp() * 1000), int(this.timestamp() * 1000)
+
+
+@pytest.fixture
+def peer(server):
+    with Peer(server, worker="w1", spool="w1") as sender:
+        yield sender
+
+
+def send(peer, times, uuid=UUID, until_ms=None, rate=600, start=None):
+    """Readings of an instance that runs: cpu grows by `rate` a minute since the first one."""
+    begin = start if start is not None else times[0]
+    peer.wait_ack(peer.send_enveloped("3", {"host": "h1", "readings": [
+        reading(t, [["state", "total", [1, 1]], ["cpu", "total", [rate * (t - begin) // 60_000]]],
+                uuid=uuid, epoch=f"h1/{uuid[:4]}/1", start=begin) for t in times]},
+        times=[min(times), max(times)], until=until_ms or max(times)))
+
+
+def a_month_of_readings(peer, begin, end):
+    hours = list(range(begin, end + 3_600_001, 3_600_000))
+    send(peer, hours)
+    return 600 * 60 * (len(hours) - 2)
+
+
+def test_a_closed_month_stays_and_later_data_stand_beside_it(ask, run, peer):  # noqa: F811
+    month, begin, end = last_month()
+    used = a_month_of_readings(peer, begin, end)
+    closed = run("close", month)
+    assert f"{month} closed" in closed and "1 instances, 0 figures" in closed
+    before = json.loads(run("closed", month, UUID, "--json"))
+    assert before["adjustments"] == []
+    assert [figure["value"] for figure in before["usages"] if figure["metric"] == "cpu"] == [used]
+    # A second epoch of the same month comes late.
+    peer.wait_ack(peer.send_enveloped("3", {"host": "h1", "readings": [
+        reading(t, [["state", "total", [1, 1]], ["cpu", "total", [value]]], epoch="h1/late/1",
+                start=begin) for t, value in ((begin + 60_000, 5), (begin + 120_000, 77))]}))
+    after = json.loads(run("closed", month, UUID, "--json"))
+    assert after["usages"] == before["usages"]
+    [adjustment] = [each for each in after["adjustments"] if each["metric"] == "cpu"]
+    assert (adjustment["closed"], adjustment["now"], adjustment["adjustment"]) == (
+        used, used + 77, 77)
+    assert ["cpu", "total", str(used), "ns", "77"] in [
+        line.split()[-5:] for line in run("closed", month, UUID).splitlines()]
+    assert closed.splitlines()[1] in run("closed", month)
+    assert closed.splitlines()[1] in run("closed")
+    assert f"{month} is closed already" in run("close", month, status=1)
+
+
+def test_a_figure_that_was_changed_since_is_found(server, run, peer):  # noqa: F811
+    month, begin, end = last_month()
+    a_month_of_readings(peer, begin, end)
+    run("close", month)
+    assert "SHA-256" in run("closed", month)
+    figures = json.loads(run("closed", month, UUID, "--json"))
+    del figures["adjustments"]
+    figures["usages"][0]["value"] += 1
+    server.questions.ask("store.put", kind=f"closed/{month}", key=UUID,
+                         value=json.dumps(figures, sort_keys=True, separators=(",", ":")))
+    run("closed", month, status=1)
+
+
+def test_a_month_with_figures_that_may_change_is_not_closed_but_by_force(run, peer):  # noqa: F811
+    month, begin, end = last_month()
+    a_month_of_readings(peer, begin, end)
+    send(peer, [end - 7_200_000, end - 3_600_000], uuid=OTHER, until_ms=end - 3_600_000)
+    message = run("close", month, status=1)
+    assert "figures may still change" in message and f"{month} is not closed" in message
+    assert "1 instances" not in run("closed")
+    assert "2 instances" in run("close", "--force", month)
+
+
+def test_months_that_are_wrong_or_not_over_are_refused(run):  # noqa: F811
+    assert "no month is closed" in run("closed")
+    for month, words in (("2026-13", "expected one like"), ("2999-01", "is not over")):
+        assert words in run("close", month, status=1)
+    assert "is not closed" in run("closed", "2001-01", status=1)
+
+
+def test_a_retired_host_is_no_longer_waited_for_until_it_speaks_again(ask, run, peer):  # noqa: F811
+    _, begin, _ = last_month()
+    send(peer, [begin, begin + 60_000])
+
+    def usage():
+        return ask("usage", id=UUID, metric="cpu", **{
+            "from": begin / 1000, "to": begin / 1000 + 600})["usages"][0]
+
+    assert usage()["complete"] is False
+    assert "is not between" in run("workers", "retire", "w1", "--at",
+                                   str(begin // 1000 + 59), status=1)
+    assert "there is no worker 'w9'" in run("workers", "retire", "w9", status=1)
+    assert "host h1 is retired" in run("workers", "retire", "w1", "--at", str(begin // 1000 + 120))
+    retired = usage()
+    assert (retired["value"], retired["complete"], retired["covered_ms"]) == (600, True, 540_000)
+    assert retired["reasons"] == [{"reason": "tail-unmeasured", "epoch": f"h1/{UUID[:4]}/1",
+                                   "from": begin / 1000 + 60, "to": begin / 1000 + 120}]
+    send(peer, [begin + 300_000], start=begin)
+    back = usage()
+    assert (back["value"], back["complete"]) == (3000, False)
+
+
+def test_retention_keeps_months_that_are_not_closed(start, tmp_path):
+    month, begin, _ = last_month()
+    before = begin - 86_400_000  # the last day of the month before that
+    server = start(Server, "server.retention_days=1", "server.retention_check_seconds=1",
+                   "server.seal_after_seconds=1", "server.keep_unclosed=yes")
+
+    def day(ms):
+        date = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+        return os.path.exists(tmp_path / "data" / f"day-{date:%Y%m%d}.db")
+
+    def close(name):
+        server.questions.ask("store.put", kind="closed", key=name, value="{}")
+
+    with Peer(server, worker="w1", spool="w1") as sender:
+        send(sender, [before, begin, begin + 86_400_000])
+    until(lambda: day(before) and day(begin), "the days are sealed")
+    close(f"{datetime.datetime.fromtimestamp(before / 1000, datetime.timezone.utc):%Y-%m}")
+    until(lambda: not day(before), "the day of the closed month is deleted")
+    assert day(begin) and day(begin + 86_400_000)
+    close(month)
+    until(lambda: not day(begin) and not day(begin + 86_400_000), "the others follow")
