@@ -198,7 +198,7 @@ class Server(Program):
             else "key_name"
         payload = self.questions.ask("store.scan", **{
             key: instance, "group": GROUPS.index(group), "columns": columns,
-            "parameter": parameter, "from": begin, "to": end, "step": 0,
+            "parameter": parameter, "from": begin, "to": end,
             "maximum": 10_000_000})[1]
         return {(series["parameter"], series["epoch"], series["column"]): series["samples"]
                 for series in decode_series(payload)}

@@ -68,12 +68,28 @@ static void split_by_info(
 	add(parts, label, from_ms, timeline->to_ms, NULL);
 }
 
+/* Windows follow each other. */
+static int note_edges(struct usage_parts *parts, const struct timeline *timeline)
+{
+	if (parts->count >= GATHER_EDGES_MAX)
+		return 0;
+	parts->edges_ms = calloc(parts->count + 1, sizeof(*parts->edges_ms));
+	if (!parts->edges_ms)
+		return -ENOMEM;
+	parts->edges_ms[parts->edge_count++] = timeline->from_ms;
+	for (size_t i = 0; i < parts->count; i++)
+		if (parts->parts[i].to_ms > parts->edges_ms[parts->edge_count - 1])
+			parts->edges_ms[parts->edge_count++] = parts->parts[i].to_ms;
+	return 0;
+}
+
 int usage_parts_make(const struct timeline *timeline, const struct identity *identity,
 	enum usage_by by, struct usage_parts *ret_parts)
 {
 	size_t most = MAX_OF(identity->info_count, timeline->host_count) + 1;
 
-	*ret_parts = (struct usage_parts){ by, calloc(most, sizeof(*ret_parts->parts)), 0 };
+	*ret_parts =
+		(struct usage_parts){ .by = by, .parts = calloc(most, sizeof(*ret_parts->parts)) };
 	if (!ret_parts->parts)
 		return -ENOMEM;
 	if (by == BY_PROJECT || by == BY_FLAVOR)
@@ -83,11 +99,12 @@ int usage_parts_make(const struct timeline *timeline, const struct identity *ide
 	for (size_t i = 0; by == BY_HOST && i < timeline->host_count; i++)
 		add(ret_parts, timeline->hosts[i].name, timeline->from_ms, timeline->to_ms,
 			timeline->hosts[i].name);
-	return 0;
+	return note_edges(ret_parts, timeline);
 }
 
 void usage_parts_deinit(struct usage_parts *parts)
 {
 	free(parts->parts);
-	parts->parts = NULL;
+	free(parts->edges_ms);
+	*parts = (struct usage_parts){ 0 };
 }

@@ -20,6 +20,8 @@ struct usage_parts {
 	enum usage_by by;
 	struct usage_part *parts;
 	size_t count;
+	int64_t *edges_ms; /* all their beginnings and ends, ascending; NULL: too many */
+	size_t edge_count;
 };
 
 /* "project_id" and the like. */

@@ -144,8 +144,8 @@ static void print_instance(const json_t *data)
 
 	printf("%s (%s)\n", json_string_value(json_object_get(data, "name")),
 		json_string_value(json_object_get(data, "id")));
-	json_array_foreach(usages, i, figure) add_row(table, figure, json_object_get(figure, "value"),
-		find_figure(adjustments, figure));
+	json_array_foreach(usages, i, figure) add_row(
+		table, figure, json_object_get(figure, "value"), find_figure(adjustments, figure));
 	json_array_foreach(adjustments, i, figure)
 	{
 		if (!find_figure(usages, figure))

@@ -102,10 +102,12 @@ static int scan(struct store *store, struct reading_context *context, struct sto
 	return r;
 }
 
-static int read_column(struct store *store, const struct gather_question *question, uint32_t column,
+static int read_all(struct store *store, const struct gather_question *question,
 	struct gather *gather, struct error *err)
 {
-	size_t maximum = question->maximum ? question->maximum : GATHER_SAMPLES_MAX;
+	size_t maximum = question->maximum    ? question->maximum
+			 : question->edges_ms ? GATHER_READ_MAX
+					      : GATHER_SAMPLES_MAX;
 	struct reading_context context = { gather, question, find_port(question), NULL, false, 0 };
 	int r = 0;
 
@@ -114,10 +116,12 @@ static int read_column(struct store *store, const struct gather_question *questi
 	for (size_t i = 0; r == 0 && i < question->identity->key_count; i++) {
 		struct store_scan one = { .instance = question->identity->keys[i],
 			.group = question->group,
-			.columns = column,
+			.columns = question->columns,
 			.parameter = context.parameter,
 			.from_ms = question->from_ms,
 			.to_ms = question->to_ms,
+			.edges_ms = question->edges_ms,
+			.edge_count = question->edge_count,
 			.maximum = maximum - MIN_OF(maximum, gather->samples) };
 
 		context.is_legacy = !one.instance.has_uuid;
@@ -125,19 +129,6 @@ static int read_column(struct store *store, const struct gather_question *questi
 			    ? scan(store, &context, &one, err)
 			    : error_set(err, STORE_TOO_MUCH, "the answer needs too many samples");
 	}
-	return r;
-}
-
-/* One column at a time: the neighbours of the window are then those of this column, also where the
- * row next to the window lacks it. */
-static int read_all(struct store *store, const struct gather_question *question,
-	struct gather *gather, struct error *err)
-{
-	int r = 0;
-
-	for (unsigned int column = 0; r == 0 && column < METRIC_COLUMNS_MAX; column++)
-		if (question->columns & (1u << column))
-			r = read_column(store, question, 1u << column, gather, err);
 	return r;
 }
 

@@ -18,7 +18,12 @@
 #include "query/identity.h"
 #include "store/store.h"
 
-enum { GATHER_SAMPLES_MAX = 4 * 1000 * 1000, GATHER_SERIES_MAX = 100 * 1000 };
+enum {
+	GATHER_SAMPLES_MAX = 4 * 1000 * 1000,
+	GATHER_SERIES_MAX = 100 * 1000,
+	GATHER_EDGES_MAX = 10000,
+	GATHER_READ_MAX = 32 * 1000 * 1000, /* read by the store for a question with edges */
+};
 
 /* One column in one segment of one epoch. */
 struct gathered {
@@ -43,7 +48,9 @@ struct gather_question {
 	uint32_t columns;
 	const char *parameter; /* NULL: all */
 	int64_t from_ms, to_ms;
-	size_t maximum; /* samples; 0: GATHER_SAMPLES_MAX */
+	const int64_t *edges_ms; /* as of struct store_scan; NULL: every sample */
+	size_t edge_count;
+	size_t maximum; /* samples; 0: GATHER_SAMPLES_MAX, or with edges GATHER_READ_MAX */
 };
 
 /* Frees with gather_deinit in every case. 0; STORE_TOO_MUCH with a text; else as the store. */

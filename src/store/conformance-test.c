@@ -479,9 +479,10 @@ static void assert_usage_equal(struct counter_copy *all, struct counter_copy *th
 			usage_between(&b, BASE_MS + t, BASE_MS + MIN_OF(t + step_ms, to_ms)));
 }
 
-static void a_step_changes_no_usage_between_its_times(void **state)
+static void what_is_left_out_changes_no_usage_between_the_edges(void **state)
 {
 	static const int64_t steps[] = { 60000, 3600000, 86400000, 7777777 };
+	static int64_t edges[5000];
 	struct fixture *fixture = *state;
 	struct store_scan scan = scan_of(METRIC_GROUP_CPU, HOUR_MS, 3 * TEST_DAY_MS);
 	struct item items[SAMPLES];
@@ -496,15 +497,75 @@ static void a_step_changes_no_usage_between_its_times(void **state)
 	}
 	append_in_pieces(fixture, items, 100);
 	for (int round = 0; round < 2; round++) {
-		scan.step_ms = 0;
+		scan.edges_ms = NULL;
 		assert_int_equal(store_scan(fixture->store, &scan, copy_series, &all, &err), 0);
 		for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-			scan.step_ms = steps[i];
+			scan.edges_ms = edges;
+			scan.edge_count = 0;
+			for (int64_t t = HOUR_MS; t < 3 * TEST_DAY_MS; t += steps[i])
+				edges[scan.edge_count++] = BASE_MS + t;
+			edges[scan.edge_count++] = BASE_MS + 3 * TEST_DAY_MS;
 			assert_int_equal(
 				store_scan(fixture->store, &scan, copy_series, &thinned, &err), 0);
 			assert_usage_equal(&all, &thinned, HOUR_MS, 3 * TEST_DAY_MS, steps[i]);
+			assert_true(steps[i] < 3600000 || thinned.count < all.count / 2);
 		}
 		seal(fixture);
+	}
+}
+
+/* One track says of another when it was read without it. */
+static void what_is_left_out_is_not_around_the_ends_of_other_tracks(void **state)
+{
+	const int64_t edges[] = { BASE_MS, BASE_MS + 9000 };
+	struct fixture *fixture = *state;
+	struct store_scan scan = scan_of(METRIC_GROUP_BLK, 0, 9000);
+
+	for (int64_t t = 0; t < 10; t++) {
+		struct item item = { .uuid = UUID,
+			.time_ms = t * 1000,
+			.epoch = "e",
+			.group = METRIC_GROUP_BLK,
+			.parameter = "vda",
+			.values = { t },
+			.present = 1 };
+
+		append(fixture, &item, 1);
+		item.parameter = "vdb";
+		if (t >= 4 && t <= 6)
+			append(fixture, &item, 1);
+	}
+	scan.edges_ms = edges;
+	scan.edge_count = 2;
+	assert_string_equal(scan_text(fixture, &scan),
+		"blk_read vda e 0: 0=0 1000=1 3000=3 4000=4 6000=6 7000=7 9000=9\n"
+		"blk_read vdb e 0: 4000=4 6000=6\n");
+}
+
+/* Of each column, where the row next to the window lacks it, also days away. */
+static void neighbours_are_found_column_by_column(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_scan scan = scan_of(METRIC_GROUP_NIC, 2 * TEST_DAY_MS, 3 * TEST_DAY_MS);
+
+	for (int64_t day = 0; day < 6; day++) {
+		const struct item item = { .uuid = UUID,
+			.time_ms = day * TEST_DAY_MS + HOUR_MS,
+			.epoch = "e",
+			.group = METRIC_GROUP_NIC,
+			.parameter = "vnet0",
+			.values = { day, 10 * day },
+			.present = day == 0 || day == 5 ? 3 : 1 };
+
+		append(fixture, &item, 1);
+	}
+	for (int round = 0; round < 3; round++) {
+		assert_string_equal(scan_text(fixture, &scan),
+			"nic_incoming vnet0 e 0: 90000000=1 176400000=2 262800000=3\n"
+			"nic_outgoing vnet0 e 0: 3600000=0 435600000=50\n");
+		seal(fixture);
+		if (fixture->is_durable && round)
+			restart(fixture);
 	}
 }
 
@@ -895,7 +956,9 @@ int main(void)
 		ON_BOTH(a_scan_over_its_maximum_is_refused),
 		ON_BOTH(a_callback_can_stop_a_scan),
 		ON_BOTH(an_unknown_instance_has_nothing),
-		ON_BOTH(a_step_changes_no_usage_between_its_times),
+		ON_BOTH(what_is_left_out_changes_no_usage_between_the_edges),
+		ON_BOTH(what_is_left_out_is_not_around_the_ends_of_other_tracks),
+		ON_BOTH(neighbours_are_found_column_by_column),
 		ON_BOTH(what_is_known_of_a_spool_only_moves_forward),
 		ON_BOTH(records_are_found_by_kind_and_prefix_in_order),
 		ON_BOTH(the_gaps_of_a_batch_are_kept_once),

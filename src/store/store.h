@@ -103,10 +103,13 @@ struct store_scan {
 	/* Wanted are the samples from `from_ms` to `to_ms`, both included, and of each series the
 	 * last one before and the first one after, which interpolation at the edges needs. */
 	int64_t from_ms, to_ms;
-	/* 0: every sample. Else samples of counters may be left out where that changes neither the
-	 * usage between any of the times from_ms + k * step_ms and to_ms nor the falls. */
-	int64_t step_ms;
-	size_t maximum; /* samples in all */
+	/* NULL: every sample. Else, of counters, only what matters at these times, which ascend:
+	 * the samples around each of them and around the first and last sample of every track of
+	 * the scan, and both sides of each fall. Usage between the times, its uncertainty and the
+	 * falls are the same as with every sample. */
+	const int64_t *edges_ms;
+	size_t edge_count;
+	size_t maximum; /* samples in all, before any are left out */
 };
 
 /* The samples of one column in one segment of one epoch, by time, each time once. Lives during the

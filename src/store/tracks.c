@@ -272,10 +272,11 @@ struct track *tracks_by_id(const struct tracks *tracks, uint64_t id)
 	return id >= 1 && id < tracks->next_track_id ? tracks->by_id[id - 1] : NULL;
 }
 
-void track_extend(struct track *track, int64_t first_ms, int64_t last_ms)
+void track_extend(struct track *track, int64_t first_ms, int64_t last_ms, uint16_t seen)
 {
 	struct resident *resident = track->instance;
 
+	track->seen |= seen;
 	if (!track->last_ms || first_ms < track->first_ms)
 		track->first_ms = first_ms;
 	if (!track->last_ms || last_ms > track->last_ms)
@@ -355,6 +356,7 @@ int track_add_row(struct track *track, int64_t time_ms, uint16_t present, const 
 	if (place < track->count && track->rows[place].time_ms == time_ms) {
 		complete_row(&track->rows[place], &track->values[place * columns], track->columns,
 			present, values, tally);
+		track->seen |= present;
 		track->rows[place].journal = MAX_OF(track->rows[place].journal, journal);
 		return 0;
 	}
@@ -371,7 +373,7 @@ int track_add_row(struct track *track, int64_t time_ms, uint16_t present, const 
 	tally->stored += samples;
 	if (track->last_ms && time_ms < track->last_ms)
 		tally->late += samples;
-	track_extend(track, time_ms, time_ms);
+	track_extend(track, time_ms, time_ms, present);
 	return 0;
 }
 
@@ -428,7 +430,7 @@ void tracks_drop_before(struct tracks *tracks, int64_t before_ms)
 
 			track->first_ms = track->last_ms = 0;
 			if (last_ms >= before_ms)
-				track_extend(track, first_ms, last_ms);
+				track_extend(track, first_ms, last_ms, 0);
 		}
 	}
 }
@@ -618,7 +620,8 @@ int gathering_init(
 		if (is_asked_for(track, scan))
 			gathering->all[gathering->count++] = (struct gathered){ .track = track,
 				.first_ms = track->first_ms,
-				.last_ms = track->last_ms };
+				.last_ms = track->last_ms,
+				.wanted = track->seen & (uint16_t)scan->columns };
 	}
 	qsort(gathering->all, gathering->count, sizeof(*gathering->all), compare_gathered);
 	for (size_t i = 0; i < gathering->count && r == 0; i++) {
@@ -657,6 +660,10 @@ int gathering_add(struct gathering *gathering, struct gathered *gathered, int64_
 	gathered->rows[gathered->count] = (struct row){ time_ms, 0, present };
 	memcpy(&gathered->values[gathered->count * columns], values, columns * sizeof(*values));
 	gathered->count++;
+	if (time_ms < scan->from_ms)
+		gathered->before |= present;
+	if (time_ms > scan->to_ms)
+		gathered->after |= present;
 	if (time_ms >= scan->from_ms && time_ms <= scan->to_ms)
 		gathering->samples +=
 			(unsigned int)__builtin_popcount(present & (uint16_t)scan->columns);
@@ -685,9 +692,86 @@ static size_t cut(const struct sample *samples, size_t count, const struct store
 	return end - first;
 }
 
-static int finish_column(struct gathered *gathered, unsigned int column, struct sample *samples,
-	const struct store_scan *scan, store_series_fn each, void *context)
+/* Times at which counters matter, ascending. */
+struct moments {
+	int64_t *times_ms;
+	size_t count;
+};
+
+static int compare_times(const void *a, const void *b)
 {
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
+/* The scan's edges, and for what one track says of another its first and last row: what is around a
+ * first row is around the moment before it. */
+static int find_moments(const struct gathering *gathering, struct moments *ret_moments)
+{
+	const struct store_scan *scan = gathering->scan;
+	size_t most = scan->edge_count + 2 * gathering->count;
+	struct moments moments = { NULL, 0 };
+
+	*ret_moments = moments;
+	if (!scan->edges_ms)
+		return 0;
+	moments.times_ms = calloc(most + 1, sizeof(*moments.times_ms));
+	if (!moments.times_ms)
+		return -ENOMEM;
+	for (size_t i = 0; i < scan->edge_count; i++)
+		moments.times_ms[moments.count++] = scan->edges_ms[i];
+	for (size_t i = 0; i < gathering->count; i++) {
+		const struct gathered *gathered = &gathering->all[i];
+		int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
+
+		for (size_t j = 0; j < gathered->count; j++) {
+			first_ms = MIN_OF(first_ms, gathered->rows[j].time_ms);
+			last_ms = MAX_OF(last_ms, gathered->rows[j].time_ms);
+		}
+		if (gathered->count == 0)
+			continue;
+		moments.times_ms[moments.count++] = first_ms - 1;
+		moments.times_ms[moments.count++] = last_ms;
+	}
+	qsort(moments.times_ms, moments.count, sizeof(*moments.times_ms), compare_times);
+	*ret_moments = moments;
+	return 0;
+}
+
+/* Does a moment lie in [from, to)? Moments before `from` are passed for good. */
+static bool has_moment(const struct moments *moments, size_t *place, int64_t from_ms, int64_t to_ms)
+{
+	while (*place < moments->count && moments->times_ms[*place] < from_ms)
+		++*place;
+	return *place < moments->count && moments->times_ms[*place] < to_ms;
+}
+
+/* Leaves out the samples of a counter that matter at no moment. */
+static size_t thin(struct sample *samples, size_t count, const struct moments *moments)
+{
+	size_t kept = 0, place = 0;
+	bool is_wanted = true; /* the first one */
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_last = i + 1 == count;
+		bool is_between =
+			is_last || samples[i + 1].value < samples[i].value ||
+			has_moment(moments, &place, samples[i].time_ms, samples[i + 1].time_ms);
+		struct sample sample = samples[i];
+
+		if (is_wanted || is_between)
+			samples[kept++] = sample;
+		is_wanted = is_between;
+	}
+	return kept;
+}
+
+static int finish_column(struct gathered *gathered, unsigned int column, struct sample *samples,
+	const struct gathering *gathering, const struct moments *moments, store_series_fn each,
+	void *context)
+{
+	const struct store_scan *scan = gathering->scan;
 	const struct track *track = gathered->track;
 	struct store_series series = { metric_of_column(track->group, column), track->parameter,
 		track->epoch, track->life, track->segment, track->start_ms, NULL, 0 };
@@ -701,25 +785,29 @@ static int finish_column(struct gathered *gathered, unsigned int column, struct 
 	if (!series.metric || count == 0)
 		return 0;
 	series.count = cut(samples, count, scan, &first);
+	if (scan->edges_ms && series.metric->kind == METRIC_COUNTER)
+		series.count = thin(&samples[first], series.count, moments);
 	series.samples = &samples[first];
 	return each(context, &series) == 0 ? 0 : STORE_STOPPED;
 }
 
 int gathering_finish(struct gathering *gathering, store_series_fn each, void *context)
 {
-	int r = 0;
+	struct moments moments;
+	int r = find_moments(gathering, &moments);
 
 	for (size_t i = 0; i < gathering->count && r == 0; i++) {
 		struct gathered *gathered = &gathering->all[i];
 		struct sample *samples = calloc(gathered->count + 1, sizeof(*samples));
 
 		if (!samples)
-			return -ENOMEM;
+			r = -ENOMEM;
 		for (unsigned int column = 0; column < gathered->track->columns && r == 0; column++)
 			if (gathering->scan->columns >> column & 1)
-				r = finish_column(
-					gathered, column, samples, gathering->scan, each, context);
+				r = finish_column(gathered, column, samples, gathering, &moments,
+					each, context);
 		free(samples);
 	}
+	free(moments.times_ms);
 	return r;
 }

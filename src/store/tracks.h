@@ -38,6 +38,7 @@ struct track {
 	int64_t start_ms;          /* as the reading said that came with the earliest row, */
 	int64_t start_told_ms;     /* whose time is this */
 	int64_t first_ms, last_ms; /* of all its rows, those that left memory included */
+	uint16_t seen;             /* the columns that any of them ever had */
 	bool is_stored;            /* the backend knows it durably as it is */
 	struct row *rows;
 	int64_t *values; /* columns for each row */
@@ -104,8 +105,8 @@ struct track *tracks_by_id(const struct tracks *tracks, uint64_t id);
 MUST_CHECK int track_add_row(struct track *track, int64_t time_ms, uint16_t present,
 	const int64_t *values, uint64_t journal, struct store_tally *tally);
 
-/* The extent of rows that are elsewhere. */
-void track_extend(struct track *track, int64_t first_ms, int64_t last_ms);
+/* The extent of rows that are elsewhere, and the columns they have. */
+void track_extend(struct track *track, int64_t first_ms, int64_t last_ms, uint16_t seen);
 
 /* Forgets the rows of all commits up to this one; or the rows before a time. */
 void tracks_drop_journal(struct tracks *tracks, uint64_t journal);
@@ -124,6 +125,8 @@ struct gathered {
 	const struct track
 		*track; /* only what never changes may be read without the store's lock */
 	int64_t first_ms, last_ms; /* its extent when the question began */
+	uint16_t wanted;           /* columns of the scan that it ever had */
+	uint16_t before, after;    /* columns that were found before and after the window */
 	struct row *rows;
 	int64_t *values;
 	size_t count, room;

@@ -18,8 +18,8 @@
 
 enum {
 	REQUEST_SIZE_MAX = 256 * 1024, /* bytes of a question's frame */
-	REQUEST_ID_MAX = 256,         /* bytes of msg_type and of uuid */
-	REQUEST_ARGUMENT_MAX = 1024,  /* bytes of a text argument */
+	REQUEST_ID_MAX = 256,          /* bytes of msg_type and of uuid */
+	REQUEST_ARGUMENT_MAX = 1024,   /* bytes of a text argument */
 	ANSWER_SIZE_MAX = 256 * 1024 * 1024,
 };
 

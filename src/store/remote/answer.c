@@ -5,12 +5,13 @@
  * answer's frame of bytes. */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/remote/codec.h"
 #include "store/remote/remote.h"
 
-enum { SCAN_SAMPLES_MAX = 32 * 1000 * 1000 };
+enum { SCAN_SAMPLES_MAX = 64 * 1000 * 1000, SCAN_EDGES_MAX = 10000 };
 
 static int write_instance(void *context, const struct store_instance *instance)
 {
@@ -105,8 +106,6 @@ static int read_scan(const struct request *request, struct store_scan *scan, str
 	if (r == 0)
 		r = request_integer(request, "to", INT64_MIN, INT64_MAX, NULL, &scan->to_ms, err);
 	if (r == 0)
-		r = request_integer(request, "step", 0, INT64_MAX, NULL, &scan->step_ms, err);
-	if (r == 0)
 		r = request_integer(request, "maximum", 0, SCAN_SAMPLES_MAX, NULL, &maximum, err);
 	if (r < 0)
 		return r;
@@ -118,13 +117,42 @@ static int read_scan(const struct request *request, struct store_scan *scan, str
 	return 0;
 }
 
+/* *ret_edges is the caller's to free. */
+static int read_edges(const struct request *request, struct store_scan *scan, int64_t **ret_edges,
+	struct error *err)
+{
+	const json_t *edges = json_object_get(request->args, "edges"), *edge;
+	int64_t *times_ms;
+	size_t i;
+
+	*ret_edges = NULL;
+	if (!edges)
+		return 0;
+	if (!json_is_array(edges) || json_array_size(edges) > SCAN_EDGES_MAX)
+		return error_set(err, -EINVAL, "argument 'edges' is no array, or longer than %d",
+			SCAN_EDGES_MAX);
+	times_ms = calloc(json_array_size(edges) + 1, sizeof(*times_ms));
+	if (!times_ms)
+		return -ENOMEM;
+	json_array_foreach(edges, i, edge) times_ms[i] = json_integer_value(edge);
+	scan->edges_ms = *ret_edges = times_ms;
+	scan->edge_count = json_array_size(edges);
+	return 0;
+}
+
 static int answer_scan(struct store *store, const struct request *request, struct buffer *payload,
 	struct error *err)
 {
 	struct store_scan scan = { 0 };
+	int64_t *edges = NULL;
 	int r = read_scan(request, &scan, err);
 
-	return r == 0 ? store_scan(store, &scan, write_series, payload, err) : r;
+	if (r == 0)
+		r = read_edges(request, &scan, &edges, err);
+	if (r == 0)
+		r = store_scan(store, &scan, write_series, payload, err);
+	free(edges);
+	return r;
 }
 
 static int answer_sources(struct store *store, const struct request *request,

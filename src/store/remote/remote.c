@@ -264,10 +264,16 @@ static int remote_scan(struct store *store, const struct store_scan *scan, store
 	void *context, struct error *err)
 {
 	const struct listing listing = { .series = each, .context = context };
-	json_t *args = json_pack("{s:i, s:I, s:s?, s:I, s:I, s:I, s:I}", "group", (int)scan->group,
+	json_t *args = json_pack("{s:i, s:I, s:s?, s:I, s:I, s:I}", "group", (int)scan->group,
 		"columns", (json_int_t)scan->columns, "parameter", scan->parameter, "from",
-		(json_int_t)scan->from_ms, "to", (json_int_t)scan->to_ms, "step",
-		(json_int_t)scan->step_ms, "maximum", (json_int_t)scan->maximum);
+		(json_int_t)scan->from_ms, "to", (json_int_t)scan->to_ms, "maximum",
+		(json_int_t)scan->maximum);
+	json_t *edges = scan->edges_ms ? json_array() : NULL;
+
+	for (size_t i = 0; edges && i < scan->edge_count; i++)
+		json_array_append_new(edges, json_integer(scan->edges_ms[i]));
+	if (args && edges)
+		json_object_set_new(args, "edges", edges);
 
 	if (args)
 		set_key(args, &scan->instance);

@@ -27,7 +27,7 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS chunks(instance INTEGER, journal INTEGER, rows BLOB,"
 	" PRIMARY KEY(instance, journal)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS extents(track INTEGER PRIMARY KEY, first INTEGER, last "
-	"INTEGER);";
+	"INTEGER, seen INTEGER);";
 
 static void path_of(const struct sqlite_store *store, int64_t day, char path[PATH_MAX_BYTES + 64])
 {
@@ -153,21 +153,28 @@ static bool is_sealed_now(const struct row *row, uint64_t journal, int64_t day)
 	return row->journal <= journal && floor_divide(row->time_ms, DAY_MS) == day;
 }
 
+/* What a day's file has of a track. */
+struct extent {
+	int64_t first_ms, last_ms; /* 0: nothing */
+	uint16_t seen;
+};
+
 /* One track's rows of that day that the journal up to `journal` holds. */
 static int write_track(const struct track *track, uint64_t journal, int64_t day,
-	struct buffer *part, struct buffer *to, int64_t *ret_first, int64_t *ret_last)
+	struct buffer *part, struct buffer *to, struct extent *ret_extent)
 {
 	struct row *rows = calloc(track->count + 1, sizeof(*rows));
 	int64_t *values = calloc(track->count + 1, track->columns * sizeof(*values));
 	size_t count = 0;
 
-	*ret_first = *ret_last = 0;
+	*ret_extent = (struct extent){ 0, 0, 0 };
 	for (size_t i = 0; rows && values && i < track->count; i++) {
 		if (!is_sealed_now(&track->rows[i], journal, day))
 			continue;
 		rows[count] = track->rows[i];
 		memcpy(&values[count * track->columns], &track->values[i * track->columns],
 			track->columns * sizeof(*values));
+		ret_extent->seen |= rows[count].present;
 		count++;
 	}
 	buffer_clear(part);
@@ -176,8 +183,8 @@ static int write_track(const struct track *track, uint64_t journal, int64_t day,
 		buffer_write_varint(to, track->id);
 		buffer_write_varint(to, part->size);
 		buffer_write(to, part->bytes, part->size);
-		*ret_first = rows[0].time_ms;
-		*ret_last = rows[count - 1].time_ms;
+		ret_extent->first_ms = rows[0].time_ms;
+		ret_extent->last_ms = rows[count - 1].time_ms;
 	}
 	count = !rows || !values;
 	free(rows);
@@ -214,21 +221,22 @@ static int seal_resident(
 
 	buffer_clear(&sealing->rows);
 	for (size_t i = 0; r == 0; i++) {
-		int64_t first = 0, last = 0;
+		struct extent extent = { 0, 0, 0 };
 
 		pthread_mutex_lock(&store->lock);
 		track = i < resident->track_count ? resident->tracks[i] : NULL;
 		if (track && track->count)
 			r = write_track(track, sealing->journal, sealing->day, &sealing->part,
-				&sealing->rows, &first, &last);
+				&sealing->rows, &extent);
 		pthread_mutex_unlock(&store->lock);
 		if (!track)
 			break;
-		if (r != 0 || !last)
+		if (r != 0 || !extent.last_ms)
 			continue;
 		sqlite3_bind_int64(sealing->add_extent, 1, (int64_t)track->id);
-		sqlite3_bind_int64(sealing->add_extent, 2, first);
-		sqlite3_bind_int64(sealing->add_extent, 3, last);
+		sqlite3_bind_int64(sealing->add_extent, 2, extent.first_ms);
+		sqlite3_bind_int64(sealing->add_extent, 3, extent.last_ms);
+		sqlite3_bind_int(sealing->add_extent, 4, extent.seen);
 		r = step(sealing->add_extent, err);
 	}
 	if (r == 0)
@@ -299,8 +307,9 @@ static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t day, s
 		db, "INSERT OR REPLACE INTO chunks VALUES(?1, ?2, ?3)", &sealing.add_chunk, err);
 	if (r == 0)
 		r = prepare(db,
-			"INSERT INTO extents VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET"
-			" first = min(first, excluded.first), last = max(last, excluded.last)",
+			"INSERT INTO extents VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
+			" first = min(first, excluded.first), last = max(last, excluded.last),"
+			" seen = seen | excluded.seen",
 			&sealing.add_extent, err);
 	if (r == 0)
 		r = seal_residents(&sealing, db, err);
@@ -358,7 +367,7 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 	int r = open_day(store, day, &db, err), code = SQLITE_DONE;
 
 	if (r == 0)
-		r = prepare(db, "SELECT track, first, last FROM extents", &statement, err);
+		r = prepare(db, "SELECT track, first, last, seen FROM extents", &statement, err);
 	if (r != 0)
 		return r;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -367,7 +376,8 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 
 		if (track)
 			track_extend(track, sqlite3_column_int64(statement, 1),
-				sqlite3_column_int64(statement, 2));
+				sqlite3_column_int64(statement, 2),
+				(uint16_t)sqlite3_column_int(statement, 3));
 	}
 	if (code != SQLITE_DONE)
 		r = sqlite_outcome(db, "a day's file", err);
@@ -453,25 +463,16 @@ static int gather_day(struct sqlite_store *store, struct gathering *gathering, i
 	return r;
 }
 
-/* Is a row before (or after) the window still to be found? */
+/* Is a row before (or after) the window still to be found, for any of the columns? */
 static bool wants_before(const struct gathering *gathering, const struct gathered *gathered)
 {
-	if (gathered->first_ms >= gathering->scan->from_ms)
-		return false;
-	for (size_t i = 0; i < gathered->count; i++)
-		if (gathered->rows[i].time_ms < gathering->scan->from_ms)
-			return false;
-	return true;
+	return gathered->first_ms < gathering->scan->from_ms &&
+	       gathered->wanted & ~gathered->before;
 }
 
 static bool wants_after(const struct gathering *gathering, const struct gathered *gathered)
 {
-	if (gathered->last_ms <= gathering->scan->to_ms)
-		return false;
-	for (size_t i = 0; i < gathered->count; i++)
-		if (gathered->rows[i].time_ms > gathering->scan->to_ms)
-			return false;
-	return true;
+	return gathered->last_ms > gathering->scan->to_ms && gathered->wanted & ~gathered->after;
 }
 
 /* Could a day's file hold what one of the tracks still wants? */
