@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fuzz/target.h"
+#include "store/gaps.h"
 #include "store/remote/codec.h"
 #include "store/packed.h"
 #include "store/sqlite/private.h"
@@ -54,6 +55,45 @@ static void read_instances(struct cursor *from, struct arena *arena)
 	}
 }
 
+static void read_sources(struct cursor *from, struct arena *arena)
+{
+	CLEANUP(buffer_deinit) struct buffer again;
+	struct store_source source, copy;
+	struct cursor cursor;
+
+	buffer_init(&again, ARENA_MAX);
+	while (cursor_left(from) && codec_read_source(from, arena, &source) == 0) {
+		buffer_clear(&again);
+		codec_write_source(&again, &source);
+		cursor = cursor_over(again.bytes, again.size);
+		if (codec_read_source(&cursor, arena, &copy) < 0)
+			return;
+		if (copy.sequence != source.sequence || copy.until_ms != source.until_ms ||
+			strcmp(copy.host, source.host) != 0)
+			abort();
+	}
+}
+
+static void read_records(struct cursor *from, struct arena *arena)
+{
+	CLEANUP(buffer_deinit) struct buffer again;
+	struct store_record record, copy;
+	struct cursor cursor;
+	struct gap gap;
+
+	buffer_init(&again, ARENA_MAX);
+	while (cursor_left(from) && codec_read_record(from, arena, &record) == 0) {
+		buffer_clear(&again);
+		codec_write_record(&again, &record);
+		cursor = cursor_over(again.bytes, again.size);
+		if (codec_read_record(&cursor, arena, &copy) < 0)
+			return;
+		if (copy.size != record.size || strcmp(copy.key, record.key) != 0)
+			abort();
+		(void)!gap_of_key(record.key, &gap);
+	}
+}
+
 static int ignore_row(void *context, int64_t time_ms, uint16_t present, const int64_t *values)
 {
 	return 0;
@@ -77,6 +117,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		break;
 	case 'i':
 		read_instances(&from, &arena);
+		break;
+	case 'o':
+		read_sources(&from, &arena);
+		break;
+	case 'f':
+		read_records(&from, &arena);
 		break;
 	case 'r':
 		(void)!rows_read(&from, COLUMNS, ignore_row, NULL);

@@ -11,8 +11,8 @@
 
 static void print_workers(const json_t *data)
 {
-	static const char *const heads[] = { "WORKER", "ALIVE", "LAST SEEN", ">SILENT FOR (s)",
-		">CLOCK OFFSET (ms)", "ID IS SHARED" };
+	static const char *const heads[] = { "WORKER", "HOST", "ALIVE", "LAST SEEN",
+		">SILENT FOR (s)", "TOLD UNTIL", ">CLOCK OFFSET (ms)", "ID IS SHARED" };
 	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
 	const json_t *worker;
 	size_t i;
@@ -20,9 +20,11 @@ static void print_workers(const json_t *data)
 	json_array_foreach(data, i, worker)
 	{
 		table_add_json(table, json_object_get(worker, "id"));
+		table_add_json(table, json_object_get(worker, "host"));
 		table_add_json(table, json_object_get(worker, "alive"));
 		table_add_json(table, json_object_get(worker, "last_seen"));
 		table_add_json(table, json_object_get(worker, "silent_seconds"));
+		table_add_json(table, json_object_get(worker, "told_until"));
 		table_add_json(table, json_object_get(worker, "clock_offset_ms"));
 		table_add_json(table, json_object_get(worker, "id_is_shared"));
 	}

@@ -46,6 +46,41 @@ static json_t *status_to_json(const struct answers *answers)
 		counters_to_json(answers));
 }
 
+/* What the store knows of a worker's spools: the host, and until when it told everything. */
+static int add_source(void *context, const struct store_source *source)
+{
+	json_t *worker = context;
+	char text[TIME_TEXT_SIZE];
+	const json_t *until = json_object_get(worker, "until_ms");
+
+	if (*source->host)
+		json_object_set_new(worker, "host", json_string(source->host));
+	if (source->until_ms <= json_integer_value(until))
+		return 0;
+	json_object_set_new(worker, "until_ms", json_integer(source->until_ms));
+	json_object_set_new(
+		worker, "told_until", json_string(time_text_format(source->until_ms, text)));
+	return 0;
+}
+
+static json_t *all_workers_to_json(const struct answers *answers)
+{
+	json_t *workers = workers_to_json(answers->workers), *worker;
+	struct error ignored;
+	size_t i;
+
+	json_array_foreach(workers, i, worker)
+	{
+		json_object_set_new(worker, "host", json_string(""));
+		json_object_set_new(worker, "told_until", json_null());
+		(void)!store_sources(answers->store, NULL,
+			json_string_value(json_object_get(worker, "id")), add_source, worker,
+			&ignored);
+		json_object_del(worker, "until_ms");
+	}
+	return workers;
+}
+
 static enum answer_code code_of(int r)
 {
 	switch (r) {
@@ -83,7 +118,7 @@ static json_t *answer_method(void *context, const struct request *request, struc
 	if (strcmp(request->method, "status") == 0)
 		return answer_new(ANSWER_SUCCESS, "success", status_to_json(answers));
 	if (strcmp(request->method, "workers") == 0)
-		return answer_new(ANSWER_SUCCESS, "success", workers_to_json(answers->workers));
+		return answer_new(ANSWER_SUCCESS, "success", all_workers_to_json(answers));
 	snprintf(text, sizeof(text), "unknown method '%s'", request->method);
 	return answer_new(ANSWER_BAD_REQUEST, text, NULL);
 }
