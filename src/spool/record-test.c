@@ -46,14 +46,13 @@ static void scan_text(struct segment_scan *scan, char *to)
 	struct record record;
 	size_t offset;
 
-	*to = '\0';
 	while (segment_scan_next(scan, &record, &offset)) {
-		char digit[3] = { (char)('0' + record.sequence), ' ' };
-
-		strcat(to, digit);
+		*to++ = (char)('0' + record.sequence);
+		*to++ = ' ';
 		assert_int_equal(record.previous, record.sequence - 1);
 		assert_int_equal(record.note.last_ms, 2000 + (int64_t)record.sequence);
 	}
+	*to = '\0';
 }
 
 static void what_was_written_is_read(void **state)

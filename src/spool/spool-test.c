@@ -25,6 +25,7 @@
 enum { TEXT_MAX = 1024 * 1024, MIB = 1024 * 1024, TICK_MS = 10 * 1000, HOUR_MS = 3600 * 1000 };
 
 static const int64_t BASE_MS = INT64_C(1700006400000); /* a full hour */
+static const char DIRECTORY[] = "/tmp/kanyun-spool-XXXXXX";
 static const uint64_t STRIDE = UINT64_C(1) << 32;
 
 struct fixture {
@@ -91,7 +92,7 @@ static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	strcpy(fixture->directory, "/tmp/kanyun-spool-XXXXXX");
+	memcpy(fixture->directory, DIRECTORY, sizeof(DIRECTORY));
 	assert_non_null(mkdtemp(fixture->directory));
 	clock_manual_init(&fixture->clock, BASE_MS);
 	fixture->disk_bytes_max = 64 * MIB;
@@ -149,10 +150,10 @@ static const char *text_of(struct fixture *fixture)
 
 	fixture->text[0] = '\0';
 	while (length < TEXT_MAX - 64 && spool_find(fixture->spool, next, &message)) {
-		length += (size_t)sprintf(fixture->text + length, "%s%llu", length ? " " : "",
+		length += (size_t)snprintf(fixture->text + length, 32, "%s%llu", length ? " " : "",
 			(unsigned long long)message.sequence);
 		if (message.previous + 1 != message.sequence)
-			length += (size_t)sprintf(fixture->text + length, "<%llu",
+			length += (size_t)snprintf(fixture->text + length, 32, "<%llu",
 				(unsigned long long)message.previous);
 		next = message.sequence + 1;
 	}
@@ -252,7 +253,7 @@ static void numbers_go_on_after_a_clean_end(void **state)
 	char id[SPOOL_ID_SIZE];
 
 	open_spool(fixture);
-	strcpy(id, spool_id(fixture->spool));
+	memcpy(id, spool_id(fixture->spool), SPOOL_ID_SIZE);
 	push_synced(fixture, 1, 4, 100);
 	assert_int_equal(spool_acknowledge(fixture->spool, 2), 2);
 	close_spool(fixture);
@@ -328,7 +329,7 @@ static void a_lost_mark_only_sends_again(void **state)
 	char path[128], id[SPOOL_ID_SIZE];
 
 	open_spool(fixture);
-	strcpy(id, spool_id(fixture->spool));
+	memcpy(id, spool_id(fixture->spool), SPOOL_ID_SIZE);
 	push_synced(fixture, 1, 4, 100);
 	spool_acknowledge(fixture->spool, 2);
 	close_spool(fixture);
@@ -352,7 +353,7 @@ static void a_torn_head_leaves_the_one_before(void **state)
 	int fd;
 
 	open_spool(fixture);
-	strcpy(id, spool_id(fixture->spool));
+	memcpy(id, spool_id(fixture->spool), SPOOL_ID_SIZE);
 	push_synced(fixture, 1, 4, 100);
 	crash(fixture);
 	snprintf(path, sizeof(path), "%s/head", fixture->directory);
@@ -541,7 +542,7 @@ static void a_folder_that_comes_later_takes_what_is_in_memory(void **state)
 	failing.open = -EROFS;
 	open_spool(fixture);
 	assert_non_null(spool_trouble(fixture->spool));
-	strcpy(id, spool_id(fixture->spool));
+	memcpy(id, spool_id(fixture->spool), SPOOL_ID_SIZE);
 	push_synced(fixture, 1, 4, 100);
 	spool_acknowledge(fixture->spool, 1);
 	assert_string_equal(text_of(fixture), "2 3");
@@ -565,7 +566,7 @@ static void an_older_spool_waits_until_memory_is_empty(void **state)
 	char id[SPOOL_ID_SIZE];
 
 	open_spool(fixture);
-	strcpy(id, spool_id(fixture->spool));
+	memcpy(id, spool_id(fixture->spool), SPOOL_ID_SIZE);
 	push_synced(fixture, 1, 3, 100);
 	close_spool(fixture);
 	failing.open = -EROFS;
