@@ -56,6 +56,11 @@ static inline struct clock_reading clock_read(const struct clock *clock)
 				     clock->monotonic_ms(clock), 0 };
 }
 
+static inline uint32_t clock_segment(const struct clock *clock)
+{
+	return clock_read(clock).segment;
+}
+
 static inline int64_t clock_wall_of(const struct clock *clock, int64_t monotonic_ms)
 {
 	return clock->wall_of ? clock->wall_of(clock, monotonic_ms)
