@@ -236,7 +236,7 @@ static int load_head(struct opening *opening, const uint32_t *ordinals, size_t c
 	}
 	memcpy(state->id, disk->head.id, SPOOL_ID_BYTES);
 	state->marks = (struct shelf_marks){ disk->head.floor, disk->head.next, disk->head.floor_ms,
-		disk->head.until_ms };
+		disk->head.until_ms, disk->head.loss };
 	return 0;
 }
 
@@ -422,6 +422,7 @@ static void set_marks(struct disk *disk, const struct shelf_marks *marks)
 	disk->head.next = MAX_OF(MAX_OF(disk->head.next, marks->next), marks->floor + 1);
 	disk->head.floor_ms = marks->floor_ms;
 	disk->head.until_ms = marks->until_ms;
+	disk->head.loss = marks->loss;
 }
 
 static int disk_sync(struct shelf *shelf, const struct shelf_marks *marks)
@@ -559,14 +560,13 @@ static uint32_t disk_active(const struct shelf *shelf)
 	return disk->count ? disk->segments[disk->count - 1].ordinal : 0;
 }
 
-static uint64_t disk_bytes(const struct shelf *shelf, uint64_t floor)
+static uint64_t disk_bytes(const struct shelf *shelf)
 {
 	const struct disk *disk = (const struct disk *)shelf;
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < disk->count; i++)
-		if (!is_empty_above(disk, i, floor))
-			bytes += disk->segments[i].size;
+		bytes += disk->segments[i].size;
 	return bytes;
 }
 

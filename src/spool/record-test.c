@@ -200,7 +200,7 @@ static void a_pin_is_no_part_of_the_checksum(void **state)
 
 static void a_head_is_read_whole_or_not_at_all(void **state)
 {
-	const struct head head = { { 9 }, 5, 10, 12, 1, 100, 200, true };
+	const struct head head = { { 9 }, 5, 10, 12, 1, 100, 200, { 50, 60, 7 }, true };
 	struct head found;
 	struct buffer bytes;
 
@@ -215,6 +215,9 @@ static void a_head_is_read_whole_or_not_at_all(void **state)
 	assert_int_equal(found.life, 1);
 	assert_int_equal(found.floor_ms, 100);
 	assert_int_equal(found.until_ms, 200);
+	assert_int_equal(found.loss.from_ms, 50);
+	assert_int_equal(found.loss.to_ms, 60);
+	assert_int_equal(found.loss.count, 7);
 	assert_true(found.is_clean);
 	for (size_t size = 0; size < bytes.size; size++)
 		assert_false(head_decode(bytes.bytes, size, &found));

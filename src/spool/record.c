@@ -196,6 +196,9 @@ void head_encode(struct buffer *to, const struct head *head)
 	buffer_write_u64(to, head->life);
 	buffer_write_u64(to, (uint64_t)head->floor_ms);
 	buffer_write_u64(to, (uint64_t)head->until_ms);
+	buffer_write_u64(to, (uint64_t)head->loss.from_ms);
+	buffer_write_u64(to, (uint64_t)head->loss.to_ms);
+	buffer_write_u64(to, head->loss.count);
 	buffer_write_u64(to, head->is_clean);
 	for (size_t i = to->size - begin; i < HEAD_SLOT_SIZE - sizeof(uint32_t); i++)
 		buffer_write_u8(to, 0);
@@ -220,6 +223,9 @@ bool head_decode(const void *bytes, size_t size, struct head *ret_head)
 	head.life = cursor_read_u64(&cursor);
 	head.floor_ms = (int64_t)cursor_read_u64(&cursor);
 	head.until_ms = (int64_t)cursor_read_u64(&cursor);
+	head.loss.from_ms = (int64_t)cursor_read_u64(&cursor);
+	head.loss.to_ms = (int64_t)cursor_read_u64(&cursor);
+	head.loss.count = cursor_read_u64(&cursor);
 	head.is_clean = cursor_read_u64(&cursor) == 1;
 	if (head.next > INT64_MAX || head.life > INT64_MAX || head.floor >= head.next ||
 		head.floor_ms < 0 || head.until_ms < 0)

@@ -19,7 +19,7 @@ enum {
 	RECORD_PIN_OFFSET = 60, /* of the one byte that is changed in place */
 	RECORD_PAYLOAD_MAX = 1024 * 1024,
 	SEGMENT_BYTES_MAX = 16 * 1024 * 1024, /* more of a file is never looked at */
-	HEAD_SLOT_SIZE = 96,
+	HEAD_SLOT_SIZE = 128,
 	SPOOL_ID_BYTES = (SPOOL_ID_SIZE - 1) / 2,
 };
 
@@ -38,13 +38,14 @@ struct segment_header {
 /* What outlives the segments. */
 struct head {
 	uint8_t id[SPOOL_ID_BYTES];
-	uint64_t generation; /* of two copies, the one with the larger counts */
-	uint64_t floor;      /* every number up to it was acknowledged or dropped */
-	uint64_t next;       /* no number from here on was ever on this disk */
-	uint64_t life;       /* the first number that its last worker could use */
-	int64_t floor_ms;    /* the last time of what was removed; 0: none yet */
-	int64_t until_ms;    /* the largest `until` of all messages; 0: none yet */
-	bool is_clean;       /* its worker ended in good order */
+	uint64_t generation;    /* of two copies, the one with the larger counts */
+	uint64_t floor;         /* every number up to it was acknowledged or dropped */
+	uint64_t next;          /* no number from here on was ever on this disk */
+	uint64_t life;          /* the first number that its last worker could use */
+	int64_t floor_ms;       /* the last time of what was removed; 0: none yet */
+	int64_t until_ms;       /* the largest `until` of all messages; 0: none yet */
+	struct spool_loss loss; /* not declared yet; count 0: none */
+	bool is_clean;          /* its worker ended in good order */
 };
 
 void segment_header_encode(struct buffer *to, const struct segment_header *header);

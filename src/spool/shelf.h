@@ -23,6 +23,7 @@ struct shelf_place {
 struct shelf_marks {
 	uint64_t floor, next; /* as in struct head */
 	int64_t floor_ms, until_ms;
+	struct spool_loss loss;
 };
 
 struct shelf_options {
@@ -72,7 +73,7 @@ struct shelf_ops {
 		void *to);
 	int (*pin)(struct shelf *shelf, struct shelf_place place);
 
-	/* Deletes what holds nothing above the floor. */
+	/* Deletes what holds nothing above the floor; before, the marks are durable. */
 	int (*forget)(struct shelf *shelf, const struct shelf_marks *marks);
 
 	/* Writes a segment anew with only these of its records. Not the one that is appended to. */
@@ -82,8 +83,7 @@ struct shelf_ops {
 	/* The segment that is appended to. */
 	uint32_t (*active)(const struct shelf *shelf);
 
-	/* How large it would be without what holds nothing above this floor. */
-	uint64_t (*bytes)(const struct shelf *shelf, uint64_t floor);
+	uint64_t (*bytes)(const struct shelf *shelf);
 };
 
 /* Segment files in a folder. */

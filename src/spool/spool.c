@@ -17,8 +17,8 @@
  *    out, or if no message ever had it; what was lost never is, and is a loss besides
  *    (thinning_keeps_what_must_stay, a_full_disk_drops_the_oldest_as_a_loss,
  *    a_damaged_message_is_a_loss_and_the_others_stay).
- * 4. Nothing of a loss is deleted on disk before the loss was taken and what was pushed then is
- *    synced: a worker that ends between would find it again (a_loss_is_deleted_after_it_was_told).
+ * 4. A loss stands in the head, on disk, before anything of it is deleted, and stays there until
+ * what was pushed after it was taken is synced (a_loss_outlives_a_crash_until_it_was_told).
  * 5. The last message of a segment, and what was pushed in the last RECENT numbers, is never
  * thinned: whether it holds a last reading is not known yet (the_newest_are_never_thinned). */
 
@@ -34,7 +34,9 @@
 enum {
 	RECENT = 64,
 	LOSSES_MAX = 64,
-	RESERVE_PART = 32, /* of the disk: for what is deleted a little later, and rewriting */
+	/* Of the disk, for what is deleted a little later, and for rewriting. */
+	RESERVE_PART = 8,
+	RESERVE_MAX = SEGMENT_BYTES_MAX,
 	PAUSE_MIN_MS = 1000,
 	PAUSE_MAX_MS = 60 * 1000,
 };
@@ -75,18 +77,29 @@ static void set_id(struct spool *spool, const uint8_t *bytes)
 
 /* Losses. */
 
+static void widen(struct spool_loss *loss, const struct spool_loss *by)
+{
+	loss->from_ms = loss->to_ms ? MIN_OF(loss->from_ms, by->from_ms) : by->from_ms;
+	loss->to_ms = MAX_OF(loss->to_ms, by->to_ms);
+	loss->count += by->count;
+}
+
 void spool_add_loss(struct spool *spool, const struct spool_loss *loss)
 {
-	struct spool_loss *last;
-
-	if (spool->loss_count < LOSSES_MAX) {
+	widen(&spool->marks.loss, loss);
+	spool->is_marked = true;
+	if (spool->loss_count < LOSSES_MAX)
 		spool->losses[spool->loss_count++] = *loss;
-		return;
-	}
-	last = &spool->losses[LOSSES_MAX - 1];
-	last->from_ms = MIN_OF(last->from_ms, loss->from_ms);
-	last->to_ms = MAX_OF(last->to_ms, loss->to_ms);
-	last->count += loss->count;
+	else
+		widen(&spool->losses[LOSSES_MAX - 1], loss);
+}
+
+static void extend_last_loss(struct spool *spool, int64_t to_ms)
+{
+	struct spool_loss *loss = &spool->losses[spool->loss_count - 1];
+
+	loss->to_ms = MAX_OF(loss->to_ms, to_ms);
+	spool->marks.loss.to_ms = MAX_OF(spool->marks.loss.to_ms, to_ms);
 }
 
 bool spool_take_loss(struct spool *spool, struct spool_loss *ret_loss)
@@ -142,9 +155,7 @@ static void note_hole(struct found *found, const struct record *record)
 	uint64_t count;
 
 	if (found->has_open_loss && begin_ms) {
-		struct spool_loss *loss = &spool->losses[spool->loss_count - 1];
-
-		loss->to_ms = MAX_OF(loss->to_ms, begin_ms);
+		extend_last_loss(spool, begin_ms);
 		found->has_open_loss = false;
 	}
 	if (record->previous <= spool->last)
@@ -208,7 +219,8 @@ static void take_state(struct spool *spool, const struct shelf_state *state, int
 	spool->marks.floor = state->marks.floor;
 	spool->marks.floor_ms = state->marks.floor_ms;
 	spool->marks.until_ms = MAX_OF(spool->marks.until_ms, spool->earlier_until_ms);
-	spool->told = spool->marks;
+	if (state->marks.loss.to_ms)
+		spool_add_loss(spool, &state->marks.loss);
 	spool->findings = state->findings;
 	spool->findings.waiting = spool->index.count;
 	spool->next = state->next;
@@ -239,6 +251,7 @@ static int open_shelf(struct spool *spool, struct error *err)
 	if (r < 0 && !is_holding) {
 		index_drop_first(&spool->index, spool->index.count);
 		spool->loss_count = 0;
+		spool->marks.loss = (struct spool_loss){ 0 };
 		spool->dropped = 0;
 		spool->last = last;
 		return r;
@@ -352,8 +365,7 @@ static void drop_oldest(struct spool *spool, size_t count)
 	}
 	drop_first(spool, count);
 	lose(spool, from_ms, 0, 0, count);
-	if (spool->losses[spool->loss_count - 1].to_ms < last_ms)
-		spool->losses[spool->loss_count - 1].to_ms = last_ms;
+	extend_last_loss(spool, last_ms);
 }
 
 static bool is_recent(const struct spool *spool, size_t i)
@@ -597,10 +609,10 @@ static int thin_disk(struct spool *spool)
 
 static bool is_disk_full(const struct spool *spool, size_t size)
 {
-	uint64_t maximum = spool->options.disk_bytes_max, reserve = maximum / RESERVE_PART;
+	uint64_t maximum = spool->options.disk_bytes_max;
+	uint64_t reserve = MIN_OF(maximum / RESERVE_PART, (uint64_t)RESERVE_MAX);
 
-	return spool->options.shelf->bytes(spool->shelf, spool->marks.floor) + RECORD_HEADER_SIZE +
-			       size + reserve >
+	return spool->options.shelf->bytes(spool->shelf) + RECORD_HEADER_SIZE + size + reserve >
 		       maximum ||
 	       spool->index.count > SPOOL_MESSAGES_MAX;
 }
@@ -615,7 +627,7 @@ static int make_room_on_disk(struct spool *spool, size_t size)
 		if (r != NOTHING_TO_THIN && r != -ENOSPC)
 			continue;
 		drop_oldest(spool, segment_end(spool, 0));
-		r = 0;
+		r = spool->options.shelf->forget(spool->shelf, &spool->marks);
 	}
 	return r;
 }
@@ -657,18 +669,20 @@ static int save(struct spool *spool)
 	int r = append_all(spool, &count);
 
 	spool->marks.next = spool->last + 1;
-	if (!spool->loss_count)
-		spool->told = spool->marks;
-	spool->told.next = spool->marks.next;
 	if (r == 0)
-		r = spool->options.shelf->sync(spool->shelf, &spool->told);
+		r = spool->options.shelf->sync(spool->shelf, &spool->marks);
 	if (r < 0) {
 		spool->options.shelf->rewind(spool->shelf);
 		return r;
 	}
 	release_saved(spool, count);
 	spool->is_marked = false;
-	return spool->loss_count ? 0 : spool->options.shelf->forget(spool->shelf, &spool->marks);
+	/* What declares them was pushed before, and is on disk now. */
+	if (!spool->loss_count && spool->marks.loss.to_ms) {
+		spool->marks.loss = (struct spool_loss){ 0 };
+		spool->is_marked = true;
+	}
+	return spool->options.shelf->forget(spool->shelf, &spool->marks);
 }
 
 void spool_sync(struct spool *spool)
