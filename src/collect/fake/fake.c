@@ -85,6 +85,14 @@ static bool add_group(struct batch *batch, struct reading *reading, const char *
 	return true;
 }
 
+/* A batch may outlive the script. */
+static const char *copy_text(struct batch *batch, const json_t *json)
+{
+	const char *text = json_is_string(json) ? batch_text(batch, json_string_value(json)) : NULL;
+
+	return text ? text : "";
+}
+
 static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
 	const struct uuid *uuid, int64_t tick_ms)
 {
@@ -95,15 +103,10 @@ static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
 		return false;
 	info->uuid = *uuid;
 	info->since_ms = tick_ms;
-	for (size_t i = 0; i < instance_field_count; i++) {
-		const char *text =
-			json_string_value(json_object_get(texts, instance_fields[i].name));
-
-		if (text)
-			*instance_field_at(info, i) = text;
-	}
-	info->name = json_string_value(json_object_get(instance, "name"));
-	info->name = info->name ? info->name : "";
+	for (size_t i = 0; i < instance_field_count; i++)
+		*instance_field_at(info, i) =
+			copy_text(batch, json_object_get(texts, instance_fields[i].name));
+	info->name = copy_text(batch, json_object_get(instance, "name"));
 	info->host = fake->context.host;
 	number = json_object_get(instance, "vcpus");
 	info->vcpus = json_is_integer(number) ? json_integer_value(number) : -1;
@@ -126,7 +129,9 @@ static bool add_instance(struct fake *fake, struct batch *batch, json_t *instanc
 	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = uuid };
 	reading->time_ms = time_ms;
 	reading->segment = now->segment;
-	reading->epoch = fake->epoch;
+	reading->epoch = batch_text(batch, fake->epoch);
+	if (!reading->epoch)
+		return false;
 	reading->start_ms = start_ms(fake, now);
 	json_object_foreach(json_object_get(instance, "readings"), name, parameters)
 	{
