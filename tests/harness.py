@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -36,6 +37,23 @@ def until(condition, what="a condition", timeout=TIMEOUT):
             return value
         assert time.monotonic() < deadline, f"{what} did not come true within {timeout} s"
         pause.wait(0.02)
+
+
+def free_ports(count):
+    """That many adjacent ports nobody listens on, below those that outgoing connections take."""
+    for first in range(21000, 30000, count):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for i, each in enumerate(sockets):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                each.bind(("", first + i))
+            return first
+        except OSError:
+            continue
+        finally:
+            for each in sockets:
+                each.close()
+    raise AssertionError("no free ports")
 
 
 class Program:

@@ -4,7 +4,6 @@
 
 import json
 import signal
-import socket
 import time
 
 import pytest
@@ -342,27 +341,10 @@ SAMPLE = """    bin/kanyun.conf
 """
 
 
-def free_ports(count):
-    """That many adjacent ports nobody listens on, below those that outgoing connections take."""
-    for first in range(21000, 30000, count):
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for i, each in enumerate(sockets):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                each.bind(("", first + i))
-            return first
-        except OSError:
-            continue
-        finally:
-            for each in sockets:
-                each.close()
-    raise AssertionError("no free ports")
-
-
 @pytest.mark.parametrize("indent", [True, False], ids=["indented", "flush"])
 def test_the_specifications_configuration_starts_the_programs_where_it_lies(
         start, tmp_path, indent):
-    port = free_ports(4)
+    port = harness.free_ports(4)
     text = SAMPLE.format(directory=tmp_path, server=port, api=port + 3)
     if not indent:
         text = "".join(line.strip() + "\n" for line in text.splitlines())

@@ -24,7 +24,8 @@ static int64_t system_monotonic_ms(const struct clock *clock)
 
 const struct clock *clock_system(void)
 {
-	static const struct clock clock = { system_wall_ms, system_monotonic_ms, NULL };
+	static const struct clock clock = { .wall_ms = system_wall_ms,
+		.monotonic_ms = system_monotonic_ms };
 
 	return &clock;
 }
@@ -41,7 +42,8 @@ static int64_t manual_monotonic_ms(const struct clock *clock)
 
 void clock_manual_init(struct clock_manual *manual, int64_t wall_ms)
 {
-	manual->clock = (struct clock){ manual_wall_ms, manual_monotonic_ms, NULL };
+	manual->clock =
+		(struct clock){ .wall_ms = manual_wall_ms, .monotonic_ms = manual_monotonic_ms };
 	manual->wall_ms = wall_ms;
 	manual->monotonic_ms = 0;
 }

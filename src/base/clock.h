@@ -7,12 +7,23 @@
 
 #include <stdint.h>
 
+struct clock_reading {
+	int64_t wall_ms, monotonic_ms;
+	uint32_t segment;
+};
+
 struct clock {
 	int64_t (*wall_ms)(const struct clock *clock); /* UTC milliseconds since 1970 */
 	int64_t (*monotonic_ms)(
 		const struct clock *clock); /* CLOCK_BOOTTIME, counts in suspend too */
-	/* NULL, or how often wall_ms has stepped back: within one segment it never does. */
-	uint32_t (*segment)(const struct clock *clock);
+
+	/* These two are NULL where the wall clock is not watched. All of one instant; within one
+	 * segment wall_ms never steps back, and when it must, the next segment begins. */
+	struct clock_reading (*read)(const struct clock *clock);
+
+	/* What this instant of monotonic_ms is in the present segment; INT64_MIN if it was before
+	 * the segment began, when the wall clock said something else. */
+	int64_t (*wall_of)(const struct clock *clock, int64_t monotonic_ms);
 };
 
 /* The system's. Any thread. */
@@ -38,7 +49,20 @@ static inline int64_t clock_monotonic_ms(const struct clock *clock)
 	return clock->monotonic_ms(clock);
 }
 
+static inline struct clock_reading clock_read(const struct clock *clock)
+{
+	return clock->read ? clock->read(clock)
+			   : (struct clock_reading){ clock->wall_ms(clock),
+				     clock->monotonic_ms(clock), 0 };
+}
+
 static inline uint32_t clock_segment(const struct clock *clock)
 {
-	return clock->segment ? clock->segment(clock) : 0;
+	return clock_read(clock).segment;
+}
+
+static inline int64_t clock_wall_of(const struct clock *clock, int64_t monotonic_ms)
+{
+	return clock->wall_of ? clock->wall_of(clock, monotonic_ms)
+			      : monotonic_ms - clock->monotonic_ms(clock) + clock->wall_ms(clock);
 }

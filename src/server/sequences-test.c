@@ -76,6 +76,22 @@ static void numbers_that_the_worker_no_longer_keeps_are_gone(void **state)
 	assert_int_equal(sequences.gone, 3); /* 2, 3 and 5 */
 }
 
+static void a_known_number_that_tells_of_a_loss_frees_what_waits(void **state)
+{
+	struct sequences sequences = { 0 };
+
+	(void)sequences_take(&sequences, &(struct sequence_claim){ 1, 1, 0 });
+	(void)sequences_take(&sequences, &(struct sequence_claim){ 3, 1, 2 });
+	assert_int_equal(
+		sequences_look(&sequences, &(struct sequence_claim){ 3, 1, 2 }), SEQUENCES_KNOWN);
+	assert_int_equal(
+		sequences_take(&sequences, &(struct sequence_claim){ 3, 3, 2 }), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, 3);
+	assert_int_equal(sequences.gone, 1);
+	assert_int_equal(
+		sequences_look(&sequences, &(struct sequence_claim){ 3, 3, 2 }), SEQUENCES_KNOWN);
+}
+
 static void a_number_beyond_the_window_must_come_again(void **state)
 {
 	struct sequences sequences = { 0 };
@@ -161,6 +177,7 @@ int main(void)
 		cmocka_unit_test(a_hole_holds_until_back_and_its_filling_frees_it),
 		cmocka_unit_test(what_came_before_is_known),
 		cmocka_unit_test(numbers_that_the_worker_no_longer_keeps_are_gone),
+		cmocka_unit_test(a_known_number_that_tells_of_a_loss_frees_what_waits),
 		cmocka_unit_test(a_number_beyond_the_window_must_come_again),
 		cmocka_unit_test(numbers_that_were_thinned_out_are_not_waited_for),
 		cmocka_unit_test(what_was_thinned_below_the_oldest_is_not_gone),

@@ -75,9 +75,10 @@ enum sequences_outcome sequences_look(
 
 	if (claim->number <= sequences->until)
 		return SEQUENCES_KNOWN;
+	/* One that came already may bring the word that what is waited for below it is gone. */
 	if (claim->number <= sequences->until + SEQUENCES_WINDOW &&
 		is_ahead(sequences, claim->number))
-		return SEQUENCES_KNOWN;
+		return until > sequences->until ? SEQUENCES_NEW : SEQUENCES_KNOWN;
 	if (claim->previous <= until)
 		return SEQUENCES_NEW;
 	return claim->number - until > SEQUENCES_WINDOW ? SEQUENCES_TOO_FAR : SEQUENCES_NEW;

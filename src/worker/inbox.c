@@ -25,6 +25,7 @@ struct inbox {
 	int fd;
 	struct batch *batches[BATCHES_MAX]; /* the oldest first */
 	size_t batch_count;
+	int64_t lost_first_ms, lost_last_ms; /* 0: nothing was pushed out */
 	struct trouble *troubles[TROUBLES_MAX];
 	size_t trouble_count;
 };
@@ -79,13 +80,27 @@ static struct batch *take_locked(struct inbox *inbox)
 	return batch;
 }
 
+static void push_out_locked(struct inbox *inbox)
+{
+	struct batch *batch = take_locked(inbox);
+
+	for (size_t i = 0; i < batch->reading_count; i++) {
+		int64_t time_ms = batch->readings[i].time_ms;
+
+		inbox->lost_first_ms =
+			inbox->lost_first_ms ? MIN_OF(inbox->lost_first_ms, time_ms) : time_ms;
+		inbox->lost_last_ms = MAX_OF(inbox->lost_last_ms, time_ms);
+	}
+	batch_free(batch);
+}
+
 void inbox_deliver(void *context, struct batch **batch)
 {
 	struct inbox *inbox = context;
 
 	pthread_mutex_lock(&inbox->mutex);
 	if (inbox->batch_count == BATCHES_MAX)
-		batch_free(take_locked(inbox));
+		push_out_locked(inbox);
 	inbox->batches[inbox->batch_count++] = *batch;
 	*batch = NULL;
 	pthread_mutex_unlock(&inbox->mutex);
@@ -159,6 +174,21 @@ struct batch *inbox_take(struct inbox *inbox)
 		errno = 0; /* it was not readable; nothing to clear */
 	pthread_mutex_unlock(&inbox->mutex);
 	return batch;
+}
+
+bool inbox_take_loss(struct inbox *inbox, int64_t *ret_first_ms, int64_t *ret_last_ms)
+{
+	bool is_any;
+
+	pthread_mutex_lock(&inbox->mutex);
+	is_any = inbox->lost_first_ms != 0;
+	if (is_any) {
+		*ret_first_ms = inbox->lost_first_ms;
+		*ret_last_ms = inbox->lost_last_ms;
+	}
+	inbox->lost_first_ms = inbox->lost_last_ms = 0;
+	pthread_mutex_unlock(&inbox->mutex);
+	return is_any;
 }
 
 bool inbox_trouble(struct inbox *inbox, char *text, size_t size)

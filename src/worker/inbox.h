@@ -3,10 +3,12 @@
 #pragma once
 
 /* What the collector's threads hand to the worker's loop: batches, in a bounded queue behind a
- * descriptor that becomes readable. Notices are logged here, when they change. Any thread delivers;
+ * descriptor that becomes readable. A batch that does not fit pushes the oldest out, whose times
+ * are kept to be declared. Notices are logged here, when they change. Any thread delivers;
  * one takes. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 #include "collect/collector.h"
@@ -26,6 +28,9 @@ int inbox_fd(const struct inbox *inbox);
 
 /* The oldest batch, or NULL; the caller owns it. */
 struct batch *inbox_take(struct inbox *inbox);
+
+/* The times of the readings that were pushed out since the last call; false: there are none. */
+bool inbox_take_loss(struct inbox *inbox, int64_t *ret_first_ms, int64_t *ret_last_ms);
 
 /* Whether libvirt as a whole is in trouble; its text is copied. */
 bool inbox_trouble(struct inbox *inbox, char *text, size_t size);

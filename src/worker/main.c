@@ -3,16 +3,20 @@
 
 /* kanyun-worker: reads the VMs of this host and sends what it read.
  *
- *     collect/   reads, on threads and in a child process of its own
- *     inbox.c    from those threads to the loop
- *     packer.c   batches to messages in the spool
- *     sender.c   the spool to a server, acknowledgements back
+ *     steady-clock.c  what time it is, whatever is done to the wall clock
+ *     collect/        reads, on threads and in a child process of its own
+ *     inbox.c         from those threads to the loop
+ *     packer.c        batches to messages in the spool; latest.c and news.c: what it remembers
+ *     sender.c        the spool to a server, acknowledgements back
  *
  * The loop never waits for libvirt or for a server, and neither of them ends it. The same binary is
  * the child that asks QEMU; that mode begins before anything of ZeroMQ does. */
 
 #include <czmq.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,13 +29,24 @@
 #include "worker/once.h"
 #include "worker/packer.h"
 #include "worker/sender.h"
+#include "worker/steady-clock.h"
 
-enum { TIMER_MAX_MS = 1000, TIMER_BUSY_MS = 100, FLUSH_MS = 2000 };
+enum {
+	TIMER_MAX_MS = 1000,
+	TIMER_BUSY_MS = 100,
+	FLUSH_MS = 500,         /* what is left then waits on disk for the next start */
+	FLUSH_MEMORY_MS = 3000, /* what is left then is lost */
+	BOOT_ID_SIZE = 64,
+};
+
+/* Left to the end of the process: a collector's thread that hangs may still read it then. */
+static struct steady_clock *steady;
 
 struct worker {
 	struct program *program;
 	char host[INSTANCE_TEXT_MAX + 1];
 	const char *id;
+	const struct clock *clock;
 	zloop_t *loop;
 	struct signals *signals;
 	struct inbox *inbox;
@@ -39,21 +54,78 @@ struct worker {
 	struct spool *spool;
 	struct packer *packer;
 	struct sender *sender;
+	bool is_in_trouble; /* the spool's, which was told */
+	bool is_clock_unsaved;
 	int64_t interval_ms, heartbeat_ms;
 	int64_t next_tick_ms;      /* wall clock */
 	int64_t next_heartbeat_ms; /* CLOCK_BOOTTIME */
 };
+
+/* Before anything of a new segment goes on: after a restart it must not be begun a second time. */
+static void follow_clock(struct worker *worker)
+{
+	int64_t by_ms;
+	int r = steady_clock_save(steady);
+
+	if (r < 0 && !worker->is_clock_unsaved)
+		log_warning("cannot keep the clock's state in '%s': %s; a step of the clock while "
+			    "the worker does not run would not be noticed",
+			config_text(worker->program->config, "worker", "spool_dir"), strerror(-r));
+	worker->is_clock_unsaved = r < 0;
+	if (!steady_clock_take_step(steady, &by_ms))
+		return;
+	if (by_ms < 0)
+		log_warning("the wall clock stepped back by %" PRId64
+			    " ms; readings go on in segment %" PRIu32,
+			-by_ms, clock_read(worker->clock).segment);
+	else
+		log_warning("the wall clock stepped forward by %" PRId64 " ms", by_ms);
+}
+
+static void report_trouble(struct worker *worker)
+{
+	const char *trouble = spool_trouble(worker->spool);
+
+	if (trouble && !worker->is_in_trouble)
+		log_warning("%s; spooling in memory until it can be used, and what no server has "
+			    "acknowledged when the worker ends is lost",
+			trouble);
+	else if (!trouble && worker->is_in_trouble)
+		log_info("the spool is on disk again; %zu messages wait",
+			spool_count(worker->spool));
+	worker->is_in_trouble = trouble != NULL;
+}
+
+/* What was pushed goes to the disk, then to the server. */
+static bool pump(struct worker *worker)
+{
+	bool is_waiting = sender_pump(worker->sender);
+
+	packer_declare_losses(worker->packer);
+	report_trouble(worker);
+	return is_waiting;
+}
+
+static void note_inbox_loss(struct worker *worker)
+{
+	struct spool_loss loss = { 0 };
+
+	if (inbox_take_loss(worker->inbox, &loss.from_ms, &loss.to_ms))
+		spool_add_loss(worker->spool, &loss);
+}
 
 static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
 	struct worker *worker = argument;
 	struct batch *batch;
 
+	follow_clock(worker);
+	note_inbox_loss(worker);
 	while ((batch = inbox_take(worker->inbox)) != NULL) {
 		packer_pack(worker->packer, batch);
 		batch_free(batch);
 	}
-	sender_pump(worker->sender);
+	pump(worker);
 	return 0;
 }
 
@@ -61,7 +133,7 @@ static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *argument)
  * as it was missed; a wall clock that stepped back makes the next tick near again. */
 static void tick(struct worker *worker)
 {
-	int64_t now_ms = clock_wall_ms(clock_system());
+	int64_t now_ms = clock_wall_ms(worker->clock);
 
 	if (now_ms >= worker->next_tick_ms)
 		worker->collector->ops->collect(worker->collector,
@@ -72,7 +144,7 @@ static void tick(struct worker *worker)
 
 static void beat(struct worker *worker)
 {
-	int64_t now_ms = clock_monotonic_ms(clock_system());
+	int64_t now_ms = clock_monotonic_ms(worker->clock);
 
 	if (now_ms < worker->next_heartbeat_ms)
 		return;
@@ -87,10 +159,11 @@ static int on_timer(zloop_t *loop, int timer, void *argument)
 	bool is_waiting;
 	int64_t delay_ms;
 
+	follow_clock(worker);
 	tick(worker);
 	beat(worker);
-	is_waiting = sender_pump(worker->sender);
-	delay_ms = worker->next_tick_ms - clock_wall_ms(clock_system());
+	is_waiting = pump(worker);
+	delay_ms = worker->next_tick_ms - clock_wall_ms(worker->clock);
 	delay_ms = MIN_OF(delay_ms, is_waiting ? TIMER_BUSY_MS : TIMER_MAX_MS);
 	delay_ms = MAX_OF(delay_ms, 1);
 	return zloop_timer(loop, (size_t)delay_ms, 1, on_timer, worker) < 0 ? -1 : 0;
@@ -102,7 +175,7 @@ static int start_collector(struct worker *worker, struct error *err)
 	const char *name = config_text(config, "worker", "collector");
 	const struct collector_ops *ops =
 		strcmp(name, "fake") == 0 ? &fake_collector : &libvirt_collector;
-	const struct collector_context context = { .clock = clock_system(),
+	const struct collector_context context = { .clock = worker->clock,
 		.config = config,
 		.host = worker->host,
 		.deliver = inbox_deliver,
@@ -114,7 +187,7 @@ static int start_collector(struct worker *worker, struct error *err)
 
 static int start_loop(struct worker *worker, struct error *err)
 {
-	const struct sender_options options = { worker->loop, clock_system(),
+	const struct sender_options options = { worker->loop, worker->clock,
 		worker->program->config, worker->id, worker->spool };
 	zmq_pollitem_t item = { .fd = inbox_fd(worker->inbox), .events = ZMQ_POLLIN };
 	int r = sender_new(&options, &worker->sender, err);
@@ -142,21 +215,86 @@ static void configure(struct worker *worker)
 		worker->interval_ms = worker->heartbeat_ms;
 }
 
+static void read_boot_id(char to[BOOT_ID_SIZE])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file || !fgets(to, BOOT_ID_SIZE, file))
+		to[0] = '\0';
+	to[strcspn(to, " \n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
+static int start_clock(struct worker *worker)
+{
+	char boot_id[BOOT_ID_SIZE], path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/clock",
+		config_text(worker->program->config, "worker", "spool_dir"));
+	read_boot_id(boot_id);
+	r = steady_clock_new(clock_system(), path, boot_id, &steady);
+	if (r < 0)
+		return r;
+	worker->clock = steady_clock_clock(steady);
+	if (steady_clock_is_state_lost(steady))
+		log_warning("'%s' is damaged; a new segment begins", path);
+	return 0;
+}
+
+static void report_findings(struct worker *worker)
+{
+	const struct spool_findings *findings = spool_findings(worker->spool);
+
+	if (findings->waiting)
+		log_info("%zu messages of an earlier life wait in the spool", findings->waiting);
+	if (findings->is_head_lost)
+		log_warning("the spool's head is damaged; what was acknowledged is sent again");
+	if (findings->torn)
+		log_warning("the ends of %u segments of the spool are torn", findings->torn);
+	if (findings->damaged || findings->lost)
+		log_warning("the spool is damaged in %u places: %" PRIu64
+			    " messages are lost, the others are used",
+			findings->damaged, findings->lost);
+	if (findings->foreign)
+		log_warning("%u segments of another spool are left alone", findings->foreign);
+}
+
+static int start_spool(struct worker *worker, struct error *err)
+{
+	const struct config *config = worker->program->config;
+	const struct spool_options options = { .clock = worker->clock,
+		.directory = config_text(config, "worker", "spool_dir"),
+		.disk_bytes_max = (uint64_t)config_integer(config, "worker", "spool_max_mib") << 20,
+		.memory_bytes_max = SPOOL_MEMORY_MAX };
+	int r = spool_new(&options, &worker->spool, err);
+
+	if (r < 0)
+		return r;
+	report_findings(worker);
+	report_trouble(worker);
+	return packer_new(worker->clock, worker->spool, worker->host, &worker->packer);
+}
+
+/* --once has no use for what outlives it. */
 static int start(struct worker *worker, struct error *err)
 {
+	bool is_once = worker->program->has_flag;
 	int r;
 
 	configure(worker);
+	worker->clock = clock_system();
 	worker->loop = zloop_new();
 	r = worker->loop ? signals_new(worker->loop, NULL, NULL, &worker->signals, err) : -ENOMEM;
+	if (r == 0 && !is_once)
+		r = start_clock(worker);
+	if (r == 0 && !is_once)
+		r = start_spool(worker, err);
 	if (r == 0)
 		r = inbox_new(&worker->inbox);
 	if (r == 0)
 		r = start_collector(worker, err);
-	if (r == 0)
-		r = spool_memory_new(SPOOL_BYTES_MAX, &worker->spool);
-	if (r == 0)
-		r = packer_new(clock_system(), worker->spool, &worker->packer);
 	return r;
 }
 
@@ -164,7 +302,8 @@ static int start(struct worker *worker, struct error *err)
 static void say_goodbye(struct worker *worker)
 {
 	on_inbox(worker->loop, NULL, worker);
-	sender_flush(worker->sender, FLUSH_MS);
+	sender_flush(
+		worker->sender, spool_count_in_memory(worker->spool) ? FLUSH_MEMORY_MS : FLUSH_MS);
 	sender_heartbeat(worker->sender, 0);
 	sender_flush(worker->sender, TIMER_BUSY_MS);
 }

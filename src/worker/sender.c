@@ -21,6 +21,8 @@ enum {
 	SERVERS_MAX = 16,
 	SERVER_TEXT_MAX = 256,
 	NO_HEARTBEAT = -1,
+	/* A server does not take a number that is too far ahead of the oldest one it waits for. */
+	WINDOW = 2048,
 };
 
 struct sender {
@@ -28,8 +30,13 @@ struct sender {
 	char servers[SERVERS_MAX][SERVER_TEXT_MAX];
 	size_t server_count, server;
 	zsock_t *push, *sub;
-	uint64_t next; /* the number that is sent next */
+	char spool[SPOOL_ID_SIZE]; /* that the sockets are for */
+	uint64_t next;             /* the number that is sent next */
 	uint64_t acknowledged;
+	struct {
+		uint64_t sequence, previous;
+	} in_flight[IN_FLIGHT_MAX]; /* what was sent, the oldest first */
+	size_t in_flight_count;
 	int heartbeat; /* a status that waits, or NO_HEARTBEAT */
 	int64_t progress_ms;
 	int64_t timeout_ms, backoff_ms;
@@ -52,6 +59,30 @@ static void split_servers(struct sender *sender, const char *hosts)
 	}
 }
 
+/* Where a number below the oldest message is missing for good, the server must hear so: it waits
+ * for it until an envelope says that it is gone. */
+static void take_acknowledgement(struct sender *sender, uint64_t sequence)
+{
+	size_t count = 0;
+
+	spool_acknowledge(sender->options.spool, sequence);
+	sender->acknowledged = sequence;
+	while (count < sender->in_flight_count && sender->in_flight[count].sequence <= sequence)
+		count++;
+	sender->in_flight_count -= count;
+	memmove(sender->in_flight, sender->in_flight + count,
+		sender->in_flight_count * sizeof(*sender->in_flight));
+	if (sender->in_flight_count && sender->in_flight[0].previous > sequence) {
+		sender->next = spool_oldest(sender->options.spool);
+		sender->in_flight_count = 0;
+	}
+	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
+	sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
+	if (sender->is_silent)
+		log_info("%s acknowledges", sender->servers[sender->server]);
+	sender->is_silent = false;
+}
+
 static int on_acknowledgement(zloop_t *loop, zsock_t *sub, void *argument)
 {
 	struct sender *sender = argument;
@@ -61,15 +92,8 @@ static int on_acknowledgement(zloop_t *loop, zsock_t *sub, void *argument)
 	uint64_t sequence = 0;
 
 	if (frame && zmsg_size(message) == 2 && message_decode_ack(&ack, &sequence) == 0 &&
-		sequence < sender->next && sequence > sender->acknowledged) {
-		spool_acknowledge(sender->options.spool, sequence);
-		sender->acknowledged = sequence;
-		sender->progress_ms = clock_monotonic_ms(sender->options.clock);
-		sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
-		if (sender->is_silent)
-			log_info("%s acknowledges", sender->servers[sender->server]);
-		sender->is_silent = false;
-	}
+		sequence < sender->next && sequence > sender->acknowledged)
+		take_acknowledgement(sender, sequence);
 	zmsg_destroy(&message);
 	if (loop)
 		sender_pump(sender);
@@ -89,7 +113,7 @@ static void subscribe(struct sender *sender)
 	CLEANUP(buffer_deinit) struct buffer topic;
 
 	buffer_init(&topic, 4096);
-	message_encode_ack_topic(&topic, sender->options.worker, spool_id(sender->options.spool));
+	message_encode_ack_topic(&topic, sender->options.worker, sender->spool);
 	if (buffer_check(&topic) == 0)
 		zmq_setsockopt(zsock_resolve(sender->sub), ZMQ_SUBSCRIBE, topic.bytes, topic.size);
 }
@@ -111,6 +135,7 @@ static int open_sockets(struct sender *sender, struct error *err)
 	zsock_set_rcvhwm(sender->sub, HIGH_WATER_MARK);
 	zsock_set_linger(sender->sub, 0);
 	zsock_set_maxmsgsize(sender->sub, 4096);
+	memcpy(sender->spool, spool_id(sender->options.spool), sizeof(sender->spool));
 	subscribe(sender);
 	if (zsock_connect(sender->sub, "tcp://%s:%" PRId64, host, pub_port ? pub_port : port + 1) <
 			0 ||
@@ -118,6 +143,8 @@ static int open_sockets(struct sender *sender, struct error *err)
 		return error_set(err, -EINVAL, "cannot connect to '%s' port %" PRId64, host, port);
 	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
 	sender->next = spool_oldest(sender->options.spool);
+	sender->acknowledged = sender->next - 1;
+	sender->in_flight_count = 0;
 	return zloop_reader(sender->options.loop, sender->sub, on_acknowledgement, sender) < 0
 		       ? -ENOMEM
 		       : 0;
@@ -187,32 +214,27 @@ static bool send_message(struct sender *sender, const struct spool_message *mess
 	const struct envelope envelope = { .worker = sender->options.worker,
 		.spool = spool_id(sender->options.spool),
 		.sequence = message->sequence,
-		.oldest = spool_oldest(sender->options.spool) };
+		.oldest = spool_oldest(sender->options.spool),
+		.previous = message->previous,
+		.first_ms = message->note.is_gap ? 0 : message->note.first_ms,
+		.last_ms = message->note.is_gap ? 0 : message->note.last_ms,
+		.until_ms = message->note.until_ms };
 	zmsg_t *frames = zmsg_new();
 
 	buffer_init(&json, 8192);
 	message_encode_envelope(&json, &envelope);
-	zmsg_addmem(frames, &message->type, 1);
+	zmsg_addmem(frames, &message->note.type, 1);
 	zmsg_addmem(frames, message->bytes, message->size);
 	zmsg_addmem(frames, json.bytes, json.size);
 	return send_frames(sender, &frames);
 }
 
-/* Another server, or the same one by another connection; later the next time. */
-static void replace_sockets(struct sender *sender)
+static void open_again(struct sender *sender)
 {
 	struct error err = { 0 };
 	int r;
 
-	if (!sender->is_silent)
-		log_warning("%s does not acknowledge; %zu messages wait",
-			sender->servers[sender->server], spool_count(sender->options.spool));
-	sender->is_silent = true;
 	close_sockets(sender);
-	sender->server = (sender->server + 1) % sender->server_count;
-	if (sender->server == 0)
-		sender->backoff_ms = MIN_OF(sender->backoff_ms * 2, ACK_TIMEOUT_MAX_MS);
-	sender->timeout_ms = sender->backoff_ms - (int64_t)randof(sender->backoff_ms / 4);
 	r = open_sockets(sender, &err);
 	if (r < 0)
 		log_error("%s", error_text(&err, r));
@@ -220,11 +242,42 @@ static void replace_sockets(struct sender *sender)
 		sender->heartbeat = 1;
 }
 
+/* Another server, or the same one by another connection; later the next time. */
+static void replace_sockets(struct sender *sender)
+{
+	if (!sender->is_silent)
+		log_warning("%s does not acknowledge; %zu messages wait",
+			sender->servers[sender->server], spool_count(sender->options.spool));
+	sender->is_silent = true;
+	sender->server = (sender->server + 1) % sender->server_count;
+	if (sender->server == 0)
+		sender->backoff_ms = MIN_OF(sender->backoff_ms * 2, ACK_TIMEOUT_MAX_MS);
+	sender->timeout_ms = sender->backoff_ms - (int64_t)randof(sender->backoff_ms / 4);
+	open_again(sender);
+}
+
+/* A folder that could not be used before had an older spool in it, which is sent now. */
+static void follow_spool(struct sender *sender)
+{
+	if (strcmp(sender->spool, spool_id(sender->options.spool)) == 0)
+		return;
+	open_again(sender);
+}
+
+static bool is_sendable(struct sender *sender, struct spool_message *message)
+{
+	return sender->in_flight_count < IN_FLIGHT_MAX &&
+	       spool_find(sender->options.spool, sender->next, message) &&
+	       message->sequence - spool_oldest(sender->options.spool) < WINDOW;
+}
+
 bool sender_pump(struct sender *sender)
 {
 	int64_t now_ms = clock_monotonic_ms(sender->options.clock);
 	struct spool_message message;
 
+	spool_sync(sender->options.spool);
+	follow_spool(sender);
 	if (spool_count(sender->options.spool) == 0)
 		sender->progress_ms = now_ms;
 	else if (!sender->push || now_ms - sender->progress_ms >= sender->timeout_ms)
@@ -233,27 +286,34 @@ bool sender_pump(struct sender *sender)
 		return false;
 	if (sender->heartbeat != NO_HEARTBEAT && !send_heartbeat(sender))
 		return true;
-	while (sender->next < spool_oldest(sender->options.spool) + IN_FLIGHT_MAX &&
-		spool_find(sender->options.spool, sender->next, &message)) {
+	while (is_sendable(sender, &message)) {
 		if (!send_message(sender, &message))
 			return true;
+		sender->in_flight[sender->in_flight_count].sequence = message.sequence;
+		sender->in_flight[sender->in_flight_count++].previous = message.previous;
 		sender->next = message.sequence + 1;
 	}
 	return false;
 }
 
+static bool is_connected(const struct sender *sender)
+{
+	return sender->push && zsock_events(sender->push) & ZMQ_POLLOUT;
+}
+
 void sender_flush(struct sender *sender, int64_t timeout_ms)
 {
 	int64_t end_ms = clock_monotonic_ms(sender->options.clock) + timeout_ms;
-	zpoller_t *poller = sender->sub ? zpoller_new(sender->sub, NULL) : NULL;
+	const zsock_t *sub = sender->sub;
+	zpoller_t *poller = sub ? zpoller_new(sender->sub, NULL) : NULL;
 
 	if (!poller)
 		return;
 	zpoller_set_nonstop(poller, true);
 	sender->timeout_ms = sender->backoff_ms = 2 * ACK_TIMEOUT_MAX_MS; /* no other socket now */
 	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
-	while ((sender_pump(sender) || spool_count(sender->options.spool)) &&
-		clock_monotonic_ms(sender->options.clock) < end_ms)
+	while ((sender_pump(sender) || spool_count(sender->options.spool)) && sender->sub == sub &&
+		is_connected(sender) && clock_monotonic_ms(sender->options.clock) < end_ms)
 		if (zpoller_wait(poller, 50))
 			on_acknowledgement(NULL, sender->sub, sender);
 	zpoller_destroy(&poller);

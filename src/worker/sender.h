@@ -4,9 +4,10 @@
 
 /* Sends what is in the spool to one server, and hears its acknowledgements.
  *
- * A few messages in flight, small high-water marks, nothing queued for a peer that is not there. A
- * server that does not acknowledge in time is left for the next one of the list, and everything
- * from the oldest message on is sent again: storing is idempotent. */
+ * A message is sent only once it is on disk, or the disk is known to fail. A few messages in
+ * flight, small high-water marks, nothing queued for a peer that is not there. A server that does
+ * not acknowledge in time is left for the next one of the list, and everything from the oldest
+ * message on is sent again: storing is idempotent. */
 
 #include <czmq.h>
 
@@ -38,5 +39,6 @@ void sender_heartbeat(struct sender *sender, int status);
  * something waits for a connection. */
 bool sender_pump(struct sender *sender);
 
-/* At the end: without the loop, until everything is acknowledged or the time is over. */
+/* At the end: without the loop, until everything is acknowledged, no server is there, or the time
+ * is over. */
 void sender_flush(struct sender *sender, int64_t timeout_ms);

@@ -9,8 +9,9 @@
  *                                  "nic": {"vnet0": [100, 200, null]}}}]}
  *
  * A reading's numbers are what a second adds: the value at a tick is the number times the seconds
- * since 2020-01-01, so it is the same for every run. Gauges (mem, state) are given as they are.
- * null is absent. */
+ * since 2020-01-01, so it is the same for every run. With "steady": true beside "instances" it is
+ * the number times the seconds since the boot, as of an epoch that began then, whatever the wall
+ * clock says. Gauges (mem, state) are given as they are. null is absent. */
 
 #include <errno.h>
 #include <jansson.h>
@@ -27,11 +28,24 @@ struct fake {
 	struct collector_context context;
 	json_t *script;
 	char epoch[EPOCH_TEXT_MAX + 1];
+	bool is_steady;
 };
 
-static void read_tuple(struct tuple *tuple, json_t *values, int64_t tick_ms)
+/* How long the counters have run. */
+static int64_t age_ms(const struct fake *fake, const struct clock_reading *now, int64_t time_ms)
 {
-	int64_t seconds = (tick_ms - FAKE_START_MS) / 1000;
+	return fake->is_steady ? now->monotonic_ms : time_ms - FAKE_START_MS;
+}
+
+static int64_t start_ms(const struct fake *fake, const struct clock_reading *now)
+{
+	if (fake->is_steady)
+		return clock_wall_of(fake->context.clock, 0);
+	return now->segment ? EPOCH_START_UNKNOWN : FAKE_START_MS;
+}
+
+static void read_tuple(struct tuple *tuple, json_t *values, int64_t seconds)
+{
 	const struct metric *metric;
 	json_t *value;
 	size_t i;
@@ -48,7 +62,7 @@ static void read_tuple(struct tuple *tuple, json_t *values, int64_t tick_ms)
 }
 
 static bool add_group(struct batch *batch, struct reading *reading, const char *name,
-	json_t *parameters, int64_t tick_ms)
+	json_t *parameters, int64_t seconds)
 {
 	enum metric_group group = metric_group_by_name(name, strlen(name));
 	const char *parameter;
@@ -66,9 +80,17 @@ static bool add_group(struct batch *batch, struct reading *reading, const char *
 		tuple->parameter = batch_text(batch, parameter);
 		if (!tuple->parameter)
 			return false;
-		read_tuple(tuple, values, tick_ms);
+		read_tuple(tuple, values, seconds);
 	}
 	return true;
+}
+
+/* A batch may outlive the script. */
+static const char *copy_text(struct batch *batch, const json_t *json)
+{
+	const char *text = json_is_string(json) ? batch_text(batch, json_string_value(json)) : NULL;
+
+	return text ? text : "";
 }
 
 static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
@@ -81,22 +103,18 @@ static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
 		return false;
 	info->uuid = *uuid;
 	info->since_ms = tick_ms;
-	for (size_t i = 0; i < instance_field_count; i++) {
-		const char *text =
-			json_string_value(json_object_get(texts, instance_fields[i].name));
-
-		if (text)
-			*instance_field_at(info, i) = text;
-	}
-	info->name = json_string_value(json_object_get(instance, "name"));
-	info->name = info->name ? info->name : "";
+	for (size_t i = 0; i < instance_field_count; i++)
+		*instance_field_at(info, i) =
+			copy_text(batch, json_object_get(texts, instance_fields[i].name));
+	info->name = copy_text(batch, json_object_get(instance, "name"));
 	info->host = fake->context.host;
 	number = json_object_get(instance, "vcpus");
 	info->vcpus = json_is_integer(number) ? json_integer_value(number) : -1;
 	return true;
 }
 
-static bool add_instance(struct fake *fake, struct batch *batch, json_t *instance, int64_t tick_ms)
+static bool add_instance(struct fake *fake, struct batch *batch, json_t *instance,
+	const struct clock_reading *now, int64_t time_ms)
 {
 	const char *text = json_string_value(json_object_get(instance, "uuid")), *name;
 	struct reading *reading;
@@ -106,15 +124,18 @@ static bool add_instance(struct fake *fake, struct batch *batch, json_t *instanc
 	if (!text || uuid_parse(text, &uuid) < 0)
 		return true;
 	reading = batch_add_reading(batch);
-	if (!reading || !add_info(fake, batch, instance, &uuid, tick_ms))
+	if (!reading || !add_info(fake, batch, instance, &uuid, time_ms))
 		return false;
 	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = uuid };
-	reading->time_ms = tick_ms;
-	reading->epoch = fake->epoch;
-	reading->start_ms = FAKE_START_MS;
+	reading->time_ms = time_ms;
+	reading->segment = now->segment;
+	reading->epoch = batch_text(batch, fake->epoch);
+	if (!reading->epoch)
+		return false;
+	reading->start_ms = start_ms(fake, now);
 	json_object_foreach(json_object_get(instance, "readings"), name, parameters)
 	{
-		if (!add_group(batch, reading, name, parameters, tick_ms))
+		if (!add_group(batch, reading, name, parameters, age_ms(fake, now, time_ms) / 1000))
 			return false;
 	}
 	return true;
@@ -124,18 +145,19 @@ static void fake_collect(struct collector *collector, int64_t tick_ms)
 {
 	struct fake *fake = (struct fake *)collector;
 	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct clock_reading now = clock_read(fake->context.clock);
 	json_t *instance;
 	size_t i;
 
 	if (batch_new(&batch) < 0)
 		return;
-	if (!tick_ms)
-		tick_ms = clock_wall_ms(fake->context.clock);
+	if (!tick_ms || tick_ms > now.wall_ms)
+		tick_ms = now.wall_ms;
 	batch->host = fake->context.host;
 	batch->until_ms = tick_ms;
 	json_array_foreach(json_object_get(fake->script, "instances"), i, instance)
 	{
-		if (!add_instance(fake, batch, instance, tick_ms))
+		if (!add_instance(fake, batch, instance, &now, tick_ms))
 			return;
 	}
 	fake->context.deliver(fake->context.worker, &batch);
@@ -159,6 +181,7 @@ static int fake_start(const struct collector_context *context, struct collector 
 		return error_set(
 			err, -EINVAL, "'%s' line %d: %s", path, problem.line, problem.text);
 	}
+	fake->is_steady = json_is_true(json_object_get(fake->script, "steady"));
 	*ret_collector = &fake->collector;
 	return 0;
 }

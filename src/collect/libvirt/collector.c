@@ -140,16 +140,21 @@ static void name_nics(struct batch *batch, struct reading *reading)
 static void complete(struct reader *reader, struct batch *batch, struct reading *reading,
 	const struct domain *domain, int64_t time_ms)
 {
-	int64_t delay_ms = clock_wall_ms(reader->context.clock) - time_ms;
+	struct clock_reading now = clock_read(reader->context.clock);
+	int64_t delay_ms = now.wall_ms - time_ms;
+	bool is_of_tick = delay_ms >= 0 && delay_ms <= LATE_MS; /* before it: the clock stepped */
 
 	reading->instance.has_uuid = true;
 	reading->instance.uuid = domain->uuid;
-	reading->time_ms = delay_ms > LATE_MS ? time_ms + delay_ms : time_ms;
-	reading->delay_ms = delay_ms > LATE_MS ? 0 : MAX_OF(delay_ms, 0);
+	reading->time_ms = is_of_tick ? time_ms : now.wall_ms;
+	reading->delay_ms = is_of_tick ? delay_ms : 0;
+	reading->segment = now.segment;
 	reading->epoch = batch_text(batch, domain->epoch);
 	if (!reading->epoch)
 		reading->epoch = "";
-	reading->start_ms = *domain->epoch ? domain->start_ms : EPOCH_START_UNKNOWN;
+	reading->start_ms = EPOCH_START_UNKNOWN;
+	if (*domain->epoch && domain->segment == now.segment)
+		reading->start_ms = domain->start_ms;
 }
 
 static bool add_cpu(
@@ -407,7 +412,8 @@ static void wait_answer(struct reader *reader)
 static void do_round(struct reader *reader, int64_t tick_ms)
 {
 	int64_t now_ms = clock_wall_ms(reader->context.clock);
-	int64_t time_ms = tick_ms && now_ms - tick_ms <= LATE_MS ? tick_ms : now_ms;
+	bool is_of_tick = tick_ms && tick_ms <= now_ms && now_ms - tick_ms <= LATE_MS;
+	int64_t time_ms = is_of_tick ? tick_ms : now_ms;
 
 	if (!connect_to(reader) || !read_cheap(reader, time_ms))
 		return;

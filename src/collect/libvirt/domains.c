@@ -77,6 +77,9 @@ static bool describe(struct domains *domains, struct domain *domain, virDomainPt
 		strnlen(virDomainGetName(handle), INSTANCE_TEXT_MAX));
 	if (!domain->metadata.info.name)
 		return false;
+	/* Read before: a step in between makes the start look older than the segment, not younger.
+	 */
+	domain->segment = clock_read(domains->clock).segment;
 	epoch_of_domain(domains->host, domain->metadata.info.name, domains->clock, domain->epoch,
 		sizeof(domain->epoch), &domain->start_ms);
 	return true;

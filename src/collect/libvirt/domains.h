@@ -16,7 +16,8 @@ struct domain {
 	struct uuid uuid;
 	int id; /* libvirt's number, which every start changes */
 	char epoch[EPOCH_TEXT_MAX + 1];
-	int64_t start_ms;
+	int64_t start_ms; /* in that segment of the clock */
+	uint32_t segment;
 	struct arena arena; /* holds what metadata points to */
 	struct metadata metadata;
 	int64_t described_ms; /* CLOCK_BOOTTIME */

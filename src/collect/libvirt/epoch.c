@@ -70,7 +70,7 @@ void epoch_of_domain(const char *host, const char *name, const struct clock *clo
 	size_t size, int64_t *ret_start_ms)
 {
 	char path[512], boot_id[64];
-	int64_t pid, ticks, booted_ms;
+	int64_t pid, ticks;
 
 	*to = '\0';
 	*ret_start_ms = EPOCH_START_UNKNOWN;
@@ -84,6 +84,6 @@ void epoch_of_domain(const char *host, const char *name, const struct clock *clo
 		*to = '\0';
 		return;
 	}
-	booted_ms = clock_wall_ms(clock) - clock_monotonic_ms(clock);
-	*ret_start_ms = booted_ms + ticks * 1000 / sysconf(_SC_CLK_TCK);
+	/* What is before the clock's segment is INT64_MIN, as an unknown start is. */
+	*ret_start_ms = clock_wall_of(clock, ticks * 1000 / sysconf(_SC_CLK_TCK));
 }
