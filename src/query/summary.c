@@ -54,7 +54,7 @@ static int64_t error_at(const struct usage_epoch *epoch, const struct neighbours
  * grown by nothing or by all of it. */
 static int64_t uncertainty_of(const struct usage_epoch *epoch, int64_t from_ms, int64_t to_ms)
 {
-	struct neighbours at_from, at_to;
+	struct neighbours at_from = { 0, 0 }, at_to = { 0, 0 };
 	bool is_from = find_neighbours(epoch, from_ms, &at_from);
 	bool is_to = find_neighbours(epoch, to_ms, &at_to);
 	int64_t used, rise;
