@@ -121,6 +121,7 @@ void latest_keep(struct latest *latest, const struct reading *reading, const str
 	if (!item)
 		return;
 	take_values(&item->tuple, tuple);
+	item->segment = reading->segment;
 	item->read_ms = read_ms;
 	item->sequence = sequence;
 	item->round = latest->round;

@@ -22,6 +22,7 @@ struct latest_item {
 	struct uuid instance;
 	const char *epoch;
 	struct tuple tuple;
+	uint32_t segment;
 	int64_t read_ms;   /* CLOCK_BOOTTIME */
 	uint64_t sequence; /* of the message that holds it */
 	uint64_t round;    /* in which it was read */

@@ -28,7 +28,8 @@ struct packer {
 	struct news *news;
 	struct latest *latest;
 	uint32_t segment;
-	int64_t offset_ms; /* wall clock minus CLOCK_BOOTTIME, in that segment */
+	int64_t offset_ms;         /* wall clock minus CLOCK_BOOTTIME, in that segment */
+	int64_t earlier_offset_ms; /* and in the one before */
 };
 
 int packer_new(const struct clock *clock, struct spool *spool, const char *host,
@@ -147,7 +148,8 @@ static bool may_be_thinned(struct packer *packer, const struct reading *reading)
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct latest_item *item = latest_find(packer->latest, reading, tuple);
 
-		if (!item || item->is_gone || is_state_change(item, tuple))
+		if (!item || item->is_gone || item->segment != reading->segment ||
+			is_state_change(item, tuple))
 			return false;
 	}
 	return true;
@@ -281,6 +283,7 @@ static void begin_segment(struct packer *packer, uint32_t segment, int64_t befor
 	if (batch_new(&baseline.batch) < 0)
 		baseline.batch = NULL;
 	packer->segment = segment;
+	packer->earlier_offset_ms = packer->offset_ms;
 	packer->offset_ms = baseline.offset_ms;
 	latest_each_alive(packer->latest, add_baseline, &baseline);
 	flush_baseline(&baseline);
@@ -297,9 +300,9 @@ static int64_t first_time(const struct batch *batch)
 }
 
 /* What was read in a segment that is over already stands behind its baseline by the new clock. */
-static void restamp(struct packer *packer, struct reading *reading, int64_t old_offset_ms)
+static void restamp(const struct packer *packer, struct reading *reading)
 {
-	reading->time_ms += packer->offset_ms - old_offset_ms;
+	reading->time_ms += packer->offset_ms - packer->earlier_offset_ms;
 	reading->segment = packer->segment;
 	reading->start_ms = EPOCH_START_UNKNOWN;
 	for (size_t i = 0; i < reading->tuple_count; i++)
@@ -309,7 +312,6 @@ static void restamp(struct packer *packer, struct reading *reading, int64_t old_
 static void follow_clock(struct packer *packer, struct batch *batch)
 {
 	struct clock_reading now = clock_read(packer->clock);
-	int64_t old_offset_ms = packer->offset_ms;
 	uint32_t segment = packer->segment;
 
 	for (size_t i = 0; i < batch->reading_count; i++)
@@ -320,7 +322,7 @@ static void follow_clock(struct packer *packer, struct batch *batch)
 		packer->offset_ms = now.wall_ms - now.monotonic_ms;
 	for (size_t i = 0; i < batch->reading_count; i++)
 		if (batch->readings[i].segment != segment)
-			restamp(packer, &batch->readings[i], old_offset_ms);
+			restamp(packer, &batch->readings[i]);
 	/* A round that began before a step back ended at a time that is still to come. */
 	batch->until_ms = MIN_OF(batch->until_ms, now.wall_ms);
 }
