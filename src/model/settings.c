@@ -80,7 +80,8 @@ const struct config_key settings_keys[] = {
 	TEXT("worker", "spool_dir", "/var/lib/kanyun/spool",
 		"Directory of what was read and is not yet acknowledged."),
 	INTEGER("worker", "spool_max_mib", "1024", 16, 1048576,
-		"MiB that may wait there; then what is between is thinned, then the oldest dropped."),
+		"MiB that may wait there; then what is between is thinned, then the oldest "
+		"dropped."),
 	INTEGER("worker", "monitor_timeout", "5", 1, 300,
 		"Seconds after which an answer that asks QEMU itself is given up."),
 

@@ -4,7 +4,7 @@
 /* A shelf of segment files (docs/spool.md).
  *
  * 1. What sync returned for is found again after a power loss
- *    (tests/test_spool.py: a_killed_worker_delivers_everything_once, and the power loss runs).
+ *    (power-test.c: nothing_that_was_synced_is_lost).
  * 2. A segment is only appended to by the life that began it. The torn end that a life leaves is
  *    never written behind (a_segment_torn_at_any_byte_gives_what_was_whole).
  * 3. The head on disk names a floor at or above all that a deleted segment held, before it is

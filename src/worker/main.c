@@ -55,6 +55,8 @@ struct worker {
 	struct packer *packer;
 	struct sender *sender;
 	bool is_in_trouble; /* the spool's, which was told */
+	uint64_t thinned;
+	struct log_limit thin_limit;
 	bool is_clock_unsaved;
 	int64_t interval_ms, heartbeat_ms;
 	int64_t next_tick_ms;      /* wall clock */
@@ -96,6 +98,18 @@ static void report_trouble(struct worker *worker)
 	worker->is_in_trouble = trouble != NULL;
 }
 
+static void report_thinning(struct worker *worker)
+{
+	uint64_t thinned = spool_thinned(worker->spool), held_back;
+
+	if (thinned != worker->thinned &&
+		log_limit_pass(&worker->thin_limit, worker->clock, &held_back))
+		log_warning("the spool is full: %" PRIu64 " messages were thinned out so far; no "
+			    "counter loses by it",
+			thinned);
+	worker->thinned = thinned;
+}
+
 /* What was pushed goes to the disk, then to the server. */
 static bool pump(struct worker *worker)
 {
@@ -103,6 +117,7 @@ static bool pump(struct worker *worker)
 
 	packer_declare_losses(worker->packer);
 	report_trouble(worker);
+	report_thinning(worker);
 	return is_waiting;
 }
 
