@@ -29,7 +29,8 @@ struct collector_context {
 	const struct config *config;
 	const char *host;
 	/* Any thread of the collector. Takes the batch, which holds readings, infos or both; the
-	 * last one of a round says so (until_ms). */
+	 * last one of a round says so (until_ms). Each reading's time and segment are of one
+	 * clock_read. */
 	void (*deliver)(void *worker, struct batch **batch);
 	void (*notice)(void *worker, const struct collector_notice *notice);
 	void *worker;

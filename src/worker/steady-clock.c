@@ -51,6 +51,7 @@ struct steady_clock {
 	struct state saved;
 	bool is_saved;
 	int64_t save_again_ms;
+	int save_result;
 };
 
 /* Of one instant, as far as that can be: false if this thread was held up each time. */
@@ -362,9 +363,9 @@ int steady_clock_save(struct steady_clock *steady)
 				      difference_ms > -SAVE_DIFFERENCE_MS))
 		return 0;
 	if (now_ms < steady->save_again_ms && (!is_begun || !steady->is_saved))
-		return 0;
+		return steady->save_result;
 	steady->save_again_ms = now_ms + SAVE_PAUSE_MS;
-	r = save(steady, &state);
+	r = steady->save_result = save(steady, &state);
 	if (r < 0)
 		return r;
 	steady->saved = state;

@@ -34,5 +34,5 @@ bool steady_clock_is_state_lost(const struct steady_clock *steady);
 bool steady_clock_take_step(struct steady_clock *steady, int64_t *ret_by_ms);
 
 /* Keeps the state if it has changed since it was last kept; at once if a segment began, else now
- * and then. Returns 0 or -errno. One thread. */
+ * and then. Returns 0 or -errno, also while it waits to try again. One thread. */
 MUST_CHECK int steady_clock_save(struct steady_clock *steady);
