@@ -30,8 +30,8 @@ COUNTERS = {
     "vmnetwork": ("vmnetwork", 0), "vmnetwork_in": ("vmnetwork", 1),
     "vmnetwork_out": ("vmnetwork", 2)}
 DEVICE_GROUPS = {"nic", "blk", "vcpu", "vmnetwork"}
-TIMES = {"state_time": None, "vcpus_time": ("vcpus", 1), "memory_time": ("memory_mib", 1024),
-         "disk_time": ("disk_gib", 1 << 30)}
+TIMES = {"state_time": None, "vcpus_time": ("vcpus", 1), "memory_time": ("memory_mib", 1),
+         "disk_time": ("disk_gib", 1)}
 
 
 class Curve:
@@ -149,8 +149,10 @@ class Device:
         if self.start is None or told < self.start:
             self.start = told
 
-    def keys(self):
-        return [(segment, time) for segment, samples in self.segments.items() for time in samples]
+    def keys(self, column=None):
+        return [(segment, time) for segment, samples in self.segments.items()
+                for time, values in samples.items()
+                if column is None or len(values) > column and values[column] is not None]
 
     def family(self, column):
         segments = {}
@@ -185,7 +187,7 @@ class Run:
     epoch: str
     host: str
     begin: int
-    first: tuple                # (segment, time) of the first and last sample
+    first: tuple                # (segment, time) of the first sample, and the last of the state
     last: tuple
     start_known: bool
     end: int = INFINITY
@@ -398,7 +400,7 @@ class Timeline:
         self.knowledge, self.instance = knowledge, instance
         self.families = {}    # (epoch, group, column): {parameter: [Family]}
         self.unknowns = {}    # (epoch, group, column, parameter): what unknown_in_run found
-        self.device_keys = {} # (epoch, group): sorted keys of all samples of the group
+        self.device_keys = {} # (epoch, group, column): sorted keys of all its samples
         self.states = {}      # epoch: sorted ((segment, time), state, reason)
         self.collect_states()
         self.runs = sorted(self.find_runs(), key=lambda run: (run.begin, run.epoch))
@@ -406,7 +408,6 @@ class Timeline:
             self.find_end(run)
         self.infos = [(since, info) for (since, _), info in sorted(
             instance.infos.items(), key=lambda item: item[0])]
-        self.doubtful = []    # (run, from, to): it may have begun then
         self.host_gaps = self.find_gaps()
         self.off = self.find_off()
         self.unknown_off = self.find_unknown_off()
@@ -435,6 +436,8 @@ class Timeline:
             keys = [key for (name, *_), device in self.instance.devices.items()
                     if name == epoch for key in device.keys()]
             first, last = min(keys), max(keys)
+            if self.states.get(epoch):
+                last = self.states[epoch][-1][0]
             _, unknown, start = self.instance.starts[epoch]
             begin = first[1] if unknown else min(start, first[1])
             yield Run(epoch, host, begin, first, last, start_known=not unknown)
@@ -515,8 +518,8 @@ class Timeline:
             if cause == "unread":
                 unknown.append((begin, end, {"reason": "gap", "from": begin, "to": end,
                                              "host": host, "cause": cause}))
-        doubts = list(self.host_gaps) + self.after_migrations() + \
-            self.before_unknown_starts() + self.in_dead_hosts()
+        doubts = self.host_gaps + self.before_firsts() + self.after_migrations() + \
+            self.in_dead_hosts()
         limit = self.off_limit()
         if limit:
             doubts.append((limit[0], INFINITY, None))
@@ -548,9 +551,11 @@ class Timeline:
         limits = []
         for name in self.hosts():
             samples, host = self.samples_on(name), self.knowledge.host(name)
-            if samples and samples[-1][1] != 0 and host.retired is None:
-                if self.presence(name)[-1:] and self.presence(name)[-1][1] < INFINITY:
-                    continue
+            if not samples or samples[-1][1] == 0 or host.retired is not None:
+                continue
+            sign = max([samples[-1][0][1]] + [run.end for run in self.runs
+                                              if run.host == name and not run.is_open])
+            if not any(run.host != name and run.begin > sign for run in self.runs):
                 limits.append((host.frontier, name))
         return min(limits, default=None)
 
@@ -572,6 +577,15 @@ class Timeline:
         return min((other.begin for other in self.runs if other.end > run.end),
                    default=INFINITY)
 
+    def before_firsts(self):
+        """What a host had in its first reading may have lived there before."""
+        doubts = []
+        for name in self.hosts():
+            first, samples = self.knowledge.host(name).first, self.samples_on(name)
+            if first is not None and any(time <= first for (_, time), _ in samples):
+                doubts.append((-INFINITY, first, {"reason": "begin-unmeasured", "to": first}))
+        return doubts
+
     def after_migrations(self):
         return [(run.end, self.next_run(run),
                  {"reason": "migrated-away", "since": run.end, "epoch": run.epoch})
@@ -591,20 +605,6 @@ class Timeline:
                                      "host": run.host, "cause": cause}))
         return unknown
 
-    def before_unknown_starts(self):
-        doubts = []
-        for run in self.runs:
-            if run.start_known:
-                continue
-            for low, high in self.off:
-                if high == run.begin:
-                    here = [key[1] for key, _ in self.samples_on(run.host) if key < run.first]
-                    low = max(low, here[-1]) if here else low
-                    self.doubtful.append((run, low, high))
-                    doubts.append((low, high, {"reason": "begin-unmeasured", "from": low,
-                                               "to": high, "epoch": run.epoch}))
-        return doubts
-
     # devices
 
     def parameters(self, metric):
@@ -622,28 +622,28 @@ class Timeline:
                 if name == epoch and kind == group:
                     family = device.family(column)
                     if family:
-                        family.device_last = max(device.keys())
                         found.setdefault(parameter, []).append(family)
             for families in found.values():
                 families.sort(key=lambda family: family.first)
             self.families[key] = found
         return self.families[key]
 
-    def group_keys(self, run, group):
-        """When the devices of a group were read in a run."""
-        key = (run.epoch, group)
+    def witnesses(self, run, group, column):
+        """When devices of a group were read in a run."""
+        key = (run.epoch, group, column)
+        if group not in DEVICE_GROUPS:
+            return []
         if key not in self.device_keys:
             found = {each for (epoch, name, *_), device in self.instance.devices.items()
-                     if epoch == run.epoch and name == group for each in device.keys()}
+                     if epoch == run.epoch and name == group for each in device.keys(column)}
             if group == "nic":
                 found |= {each for each, state, _ in self.states.get(run.epoch, ())
                           if state != SHUTOFF}
             self.device_keys[key] = sorted(found)
         return self.device_keys[key]
 
-    def unknown_in_run(self, run, group, families):
-        """(from, to, reason) where this was not measured, in one run."""
-        keys = self.group_keys(run, group) if group in DEVICE_GROUPS else []
+    def unknown_in_run(self, run, keys, families):
+        """(from, to, reason) where this was not measured, in one run; keys: its witnesses."""
         if not families:
             return self.behind(run, keys[-1][1] if keys else run.begin)
         unknown = []
@@ -652,10 +652,9 @@ class Timeline:
             for curve in family.curves:
                 unknown += [(begin, end, {"reason": "fall", "at": end, "epoch": run.epoch})
                             for begin, end in curve.falls]
-            gone = next_after(keys, family.device_last)
+            gone = next_after(keys, family.last)
             if gone:
-                unknown.append((*sorted((family.last[1], gone[1])),
-                                tail_reason(family.last[1], gone[1], run)))
+                unknown.append(self.tail(run, family.last, gone))
                 unknown += self.behind(run, keys[-1][1])
             else:
                 unknown += self.behind(run, family.last[1])
@@ -677,22 +676,30 @@ class Timeline:
         if family.start_known:
             return []
         i = bisect.bisect_left(keys, family.first)
-        since = keys[i - 1][1] if i > 0 else run.begin
-        begin, end = sorted((since, family.first[1]))
-        return [(begin, end, {"reason": "begin-unmeasured", "from": begin, "to": end,
-                              "epoch": run.epoch})]
+        since = keys[i - 1] if i > 0 else (run.first[0], run.begin)
+        return [self.tail(run, since, family.first)]
 
-    def settled(self, run, group, families, time):
+    def tail(self, run, first, last):
+        """Between two samples; where the clock stepped back, also what it read a second time."""
+        times = [time for (segment, time), _, _ in self.states.get(run.epoch, ())
+                 if first[0] < segment <= last[0]]
+        low = min([first[1], last[1], *times])
+        high = max(first[1], last[1])
+        return (low, high, tail_reason(low, high, run))
+
+    @staticmethod
+    def settled(run, keys, families, time):
         """When it is decided how much was used until that time: None if it is not yet."""
-        keys = self.group_keys(run, group) if group in DEVICE_GROUPS else []
         i = bisect.bisect_left(keys, (keys[-1][0], time)) if keys else 0
         reached = keys[i][1] if i < len(keys) else None
         latest = -INFINITY
         for family in families or [None]:
             if family and family.last[1] >= time:
                 found = family.curves[-1].next_at(time)
+                if family.first[1] > time and reached is not None:
+                    found = min(found, reached)
             else:
-                is_gone = not family or next_after(keys, family.device_last)
+                is_gone = not family or next_after(keys, family.last)
                 choices = [reached if is_gone else None, None if run.is_open else run.end]
                 found = min((each for each in choices if each is not None), default=None)
             if found is None:
@@ -711,19 +718,14 @@ class Timeline:
             for family in families:
                 value += family.usage(begin, end)
                 edges += family.uncertainty(begin, end)
-            key = (run.epoch, group, column, parameter)
+            key, keys = (run.epoch, group, column, parameter), self.witnesses(run, group, column)
             if key not in self.unknowns:
-                self.unknowns[key] = self.unknown_in_run(run, group, families)
+                self.unknowns[key] = self.unknown_in_run(run, keys, families)
             unknown += self.unknowns[key]
             if run.begin < end:
                 last = max((family.last[1] for family in families), default=run.begin)
-                judgement.run(run, self.settled(run, group, families, end), last)
+                judgement.run(run, self.settled(run, keys, families, end), last)
         return judgement.answer(value, edges, unknown)
-
-    def undecided(self, begin, end):
-        """Runs with an unknown start that reaches into the window: [(run, what it waits for)]."""
-        return [(run, run.first[1]) for run, low, high in self.doubtful
-                if low < end and begin < high]
 
     # time
 
@@ -756,11 +758,11 @@ class Timeline:
         unknown = list(self.unknown_off)
         judgement = Judgement(self, begin, end, now)
         for run in self.runs:
-            unknown += self.unknown_in_run(run, "state", self.state_families(run))
+            families = self.state_families(run)
+            unknown += self.unknown_in_run(run, [], families)
             if run.begin < end:
-                families = self.state_families(run)
                 last = max((family.last[1] for family in families), default=run.begin)
-                judgement.run(run, self.settled(run, "state", families, end), last)
+                judgement.run(run, self.settled(run, [], families, end), last)
         holes = unite((low, high) for low, high, _ in unknown)
         value = 0
         for low, high, state, in_run in self.state_pieces():
@@ -836,7 +838,6 @@ class Judgement:
         # Before an instance was known, it depends on which host knew it first.
         self.needed = max(end, timeline.first_known) if begin < timeline.first_known else end
         self.hosts()
-        self.beginnings()
 
     def hosts(self):
         """What a host has not told of could be of any instance."""
@@ -862,14 +863,6 @@ class Judgement:
         reason = {"reason": "worker-silent", "since": host.silent_since, "host": host.name}
         if reason not in self.reasons:
             self.reasons.append(reason)
-
-    def beginnings(self):
-        """An earlier sample, or a known start, may still come."""
-        for run, first in self.timeline.undecided(self.begin, self.end):
-            host = self.timeline.knowledge.host(run.host)
-            if host.frontier < first:
-                self.complete = False
-                self.silent(host)
 
     def run(self, run, settled, last):
         host = self.timeline.knowledge.host(run.host)

@@ -138,8 +138,8 @@ class Shape:
     intervals: tuple = (5, 10, 30, 60)
     away: float = 0.4
     libvirt: float = 0.3
-    dead: float = 0.15
-    step: float = 0.2
+    dead: float = 0.3
+    step: float = 0.4
     hung: float = 0.15
     reset: float = 0.0
     huge: float = 0.05
@@ -155,6 +155,7 @@ class Maker:
         self.begin, self.end = begin, begin + int(self.shape.hours * HOUR)
         self.world = World(seed, self.begin, self.end, {}, [])
         self.numbers = 0
+        self.is_deadly = self.chance(0.5)  # hosts may die, or else clocks may step
 
     def chance(self, probability):
         return self.random.random() < probability
@@ -178,10 +179,10 @@ class Maker:
         host = Host(name, self.random.choice(self.shape.intervals) * SECOND, begin,
                     clock=[(0, 0)])
         first = len(self.world.hosts) == 0
-        if not first and self.chance(self.shape.dead):
+        if not first and self.is_deadly and self.chance(self.shape.dead):
             host.dead = self.random.randrange(self.begin + 30 * MINUTE, self.end)
             host.retired = host.dead + self.random.randrange(5 * MINUTE)
-        elif self.chance(self.shape.step):
+        elif not self.is_deadly and self.chance(self.shape.step):
             self.step_clock(host)
         else:
             self.make_blind(host)
@@ -200,9 +201,12 @@ class Maker:
             time += length + self.random.randrange(10 * MINUTE, 60 * MINUTE)
 
     def step_clock(self, host):
-        """The clock goes wrong, ahead or behind, and is set right later."""
-        step = self.random.randrange(MINUTE, 3 * HOUR) * self.random.choice((-1, 1))
-        wrong = host.begin + self.random.randrange(10 * MINUTE, 50 * MINUTE)
+        """The clock goes wrong, ahead or behind (not to before the worker's first reading), and is
+        set right later."""
+        wrong = host.begin + self.random.randrange(10 * MINUTE, 60 * MINUTE)
+        step = self.random.randrange(MINUTE, 3 * HOUR)
+        if self.chance(0.5):
+            step = -self.random.randrange(MINUTE, wrong - host.begin)
         host.clock.append((wrong, step))
         host.clock.append((wrong + self.random.randrange(MINUTE, 40 * MINUTE), 0))
 
@@ -290,8 +294,10 @@ class Life:
         if self.chance(0.3):
             self.wait()
         while self.time < self.maker.end:
-            if self.host.dead <= self.time and not self.leave_the_dead():
-                return
+            if self.host.dead <= self.time:
+                if not self.leave_the_dead():
+                    return
+                continue
             if not self.run:
                 self.start()
                 if self.chance(self.maker.shape.short_lives):
@@ -404,6 +410,8 @@ class Life:
                 if device.group == group and device.end == FOREVER]
 
     def plug(self):
+        if self.run.is_hung(self.time):
+            return  # it takes the monitor
         known = self.chance(0.6)
         if self.chance(0.5):
             self.add_nic(known, own_start=True)
@@ -420,7 +428,7 @@ class Life:
 
     def unplug(self):
         candidates = self.devices("nic") + self.devices("blk")[1:]
-        if not candidates:
+        if not candidates or self.run.is_hung(self.time):
             return None
         device = self.random.choice(candidates)
         device.end = self.time
@@ -434,6 +442,8 @@ class Life:
         if not device:
             return
         self.time += self.random.randrange(1, 30 * SECOND)
+        if self.run.is_hung(self.time):
+            return
         if device.group == "nic":
             self.add_nic(self.chance(0.6), own_start=True)
         else:
@@ -461,7 +471,7 @@ class Life:
         self.wait(60 * MINUTE)
 
     def hang(self):
-        if self.chance(self.maker.shape.hung * 4):
+        if self.chance(self.maker.shape.hung * 4) and len(self.host.clock) == 1:
             self.run.hung.append((self.time, self.time + self.random.randrange(20 * MINUTE)))
 
     def reset(self):
