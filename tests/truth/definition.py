@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """docs/usage.md once more, in Python integers.
 
-Knowledge takes messages in any order and answers from what they say, and from `now`, alone. It shares
-nothing with the C code but the document. `Knowledge` is what a server knows; `Timeline` is one
+Knowledge takes messages in any order and answers from what they say, and from `now`, alone. It
+shares nothing with the C code but the document. `Knowledge` is what a server knows; `Timeline` is one
 instance's runs and what is not known of it; `Curve` is C(t).
 """
 
@@ -236,7 +236,8 @@ class Knowledge:
         for reading in body.get("readings", ()):
             self.take_reading(reading)
         for info in body.get("instances", ()):
-            self.instance(info["uuid"]).infos[(info["since"], body["host"])] = info
+            self.instance(info["uuid"]).infos[(info["since"], body["host"])] = dict(
+                info, host=info.get("host") or body["host"])
         for gap in body.get("gaps", ()):
             told = (body["host"], gap["from"], gap["to"], gap["reason"])
             if "uuid" in gap:

@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """What correct workers send of a world, and what the way does to it.
 
-Worker reads one host's instances as docs/protocol.md and docs/usage.md demand of a worker, and makes
-numbered messages. Way delays, reorders, repeats, thins and loses them. The outcome is a Story: the
+Worker reads one host's instances as docs/protocol.md and docs/usage.md demand of a worker, and
+makes numbered messages. Way delays, reorders, repeats, thins and loses them. The outcome is a Story: the
 deliveries in the order of arrival, and the truth to compare with. Everything comes from the seed.
 """
 
@@ -231,8 +231,8 @@ class Worker:
         wall = self.wall(time)
         reading = {"uuid": instance.uuid, "time": wall, "epoch": self.epoch(run),
                    "segment": self.segment}
-        # What ran before this worker's first reading: where it is not the only run, let the start be
-        # known, as nothing could tell how much of it is missing.
+        # What ran before this worker's first reading: where it is not the only run, let the start
+        # be known, as nothing could tell how much of it is missing.
         known = run.start_known or self.last_full is None and len(instance.runs) > 1
         start = self.start_of(run, time, known)
         if start is not None:
@@ -330,7 +330,8 @@ class Worker:
         if not info or self.sent_infos.get(instance.uuid) == info:
             return []
         self.sent_infos[instance.uuid] = info
-        return [dict(info, uuid=instance.uuid, since=self.wall(time), name=instance.name)]
+        return [dict(info, uuid=instance.uuid, since=self.wall(time), name=instance.name,
+                     flavor_name=info["flavor_id"])]
 
     def unknown_start(self, instance, run, time):
         """It appeared while we watched, but nothing tells when its counters were zero."""
@@ -616,9 +617,9 @@ class Way:
 
 
 class Untold:
-    """Lives that left no trace at all: they began and ended where nobody read, or what was read is
-    lost, and neither the reading before nor the one after saw the instance there. docs/usage.md says
-    that nobody can declare them."""
+    """Lives that left no trace at all: they began and ended where nobody read, or what was read
+    is lost, and neither the reading before nor the one after saw the instance there. docs/usage.md
+    says that nobody can declare them."""
 
     def __init__(self, worker, way):
         self.worker, self.host = worker, worker.host
@@ -687,8 +688,9 @@ def tell(seed, begin, shape=None, faults=None):
                 if i and offset < host.clock[i - 1][1]]
         if back:
             stepped[host.name] = min(back)
+    heard = {delivery.envelope["worker"] for delivery in deliveries}
     retired = [(host.retired + MINUTE, host.name, host.retired)
-               for host in world.hosts.values() if host.retired]
+               for host in world.hosts.values() if host.retired and host.name in heard]
     deliveries.sort(key=lambda delivery: delivery.time)
     return Story(world, deliveries, retired, truth, untold, stepped)
 
