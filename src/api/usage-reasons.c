@@ -34,7 +34,7 @@ static json_t *reason_to_json(const struct reason *reason)
 		set_time(object, "to", reason->to_ms);
 		break;
 	case REASON_FALL:
-		set_time(object, "at", reason->from_ms);
+		set_time(object, "at", reason->to_ms);
 		break;
 	case REASON_LEGACY_WORKER:
 		break;

@@ -74,12 +74,13 @@ static void narrow(struct summary_question *question, const struct usage_part *p
 /* All windows of one label. */
 static int add_label(struct asking *asking, struct summary_question *question, const char *label)
 {
-	struct summary whole = { .has_uncertainty = true }, part;
+	struct summary whole = { .has_uncertainty = true };
 	json_t *object = new_usage(question), *explanation = json_array();
 	int r = 0;
 
 	whole.account.is_complete = true;
 	for (size_t i = 0; i < asking->parts.count && r == 0; i++) {
+		CLEANUP(summary_deinit) struct summary part = { 0 };
 		json_t *some;
 
 		if (strcmp(asking->parts.parts[i].label, label) != 0)
@@ -105,7 +106,7 @@ static int add_label(struct asking *asking, struct summary_question *question, c
 /* A gauge is not split; without a sample in the window it is left out. */
 static int add_gauge_usage(struct asking *asking, const struct summary_question *question)
 {
-	struct summary summary;
+	CLEANUP(summary_deinit) struct summary summary = { 0 };
 	json_t *object;
 	int r = summary_make(question, &summary);
 
@@ -218,6 +219,19 @@ static int add_gathered(
 	return r;
 }
 
+/* Epochs of collectors that read no states are known by their samples. */
+static int add_stateless(struct asking *asking, const struct gathered *from, struct error *err)
+{
+	const struct store_series series = { .epoch = from->epoch_name,
+		.segment = from->segment,
+		.start_ms = from->epoch.start_ms,
+		.samples = from->epoch.samples,
+		.count = from->epoch.count };
+
+	return timeline_add_stateless(
+		&asking->timeline, asking->methods->store, &asking->identity, &series, err);
+}
+
 /* Reads a group's columns, all parameters of it: what one lacks, another may witness. */
 static int gather_columns(struct asking *asking, enum metric_group group, uint32_t columns,
 	struct gather *ret_gather, struct error *err)
@@ -233,9 +247,8 @@ static int gather_columns(struct asking *asking, enum metric_group group, uint32
 	int r = gather_read(store, &question, ret_gather, err);
 
 	for (size_t i = 0; r == 0 && i < ret_gather->count; i++)
-		r = timeline_know_host(&asking->timeline, store, &asking->identity,
-			ret_gather->series[i].epoch_name, err);
-	return r;
+		r = add_stateless(asking, &ret_gather->series[i], err);
+	return r == 0 ? timeline_settle(&asking->timeline) : r;
 }
 
 static bool has_parameter(const struct gather *gather, const char *parameter)

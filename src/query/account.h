@@ -14,6 +14,7 @@
 #include "query/timeline.h"
 
 enum reason_kind {
+	REASON_NONE, /* told by another one */
 	REASON_TAIL_UNMEASURED,
 	REASON_BEGIN_UNMEASURED,
 	REASON_GAP,
@@ -30,14 +31,14 @@ const char *reason_kind_name(enum reason_kind kind);
 /* Texts live as long as the timeline and what was gathered. */
 struct reason {
 	enum reason_kind kind;
-	/* What is unknown: [from, to), within the window; or since from, where to is TIME_OPEN and
-	 * it may still come. INT64_MIN: since ever. */
+	/* From when to when, as it is, also beyond the window; or since from_ms, where to_ms is
+	 * TIME_OPEN. TIME_NEVER: since ever. */
 	int64_t from_ms, to_ms;
 	const char *epoch, *host; /* "" where they do not belong to it */
 	const char *cause;        /* of a gap */
 };
 
-enum { REASONS_MAX = 200 }; /* kept of one account; the others only count */
+enum { REASONS_MAX = 200 }; /* kept of one account; more are left out */
 
 struct account {
 	int64_t window_ms, unknown_ms;
@@ -45,6 +46,8 @@ struct account {
 	bool is_legacy; /* is_complete is then not known */
 	struct reason reasons[REASONS_MAX];
 	size_t reason_count;
+	struct span *unknown; /* of the window, apart and sorted; owned */
+	size_t unknown_count;
 };
 
 /* Which of the gathered series, all of one metric, an account is of: those of a parameter; NULL:
@@ -57,8 +60,10 @@ struct account_question {
 	const char *parameter;
 };
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM. Free it with account_deinit in every case. */
 MUST_CHECK int account_make(const struct account_question *question, struct account *ret_account);
+void account_deinit(struct account *account);
+CLEANUP_DEFINE_VALUE(struct account, account_deinit)
 
 /* Adds what another parameter's account says: of the two, the one that is known less. */
 void account_add(struct account *to, const struct account *other);

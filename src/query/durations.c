@@ -2,30 +2,30 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include "query/durations.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "query/accounting.h"
 
 const char *state_name(int64_t state)
 {
 	/* libvirt include/libvirt/libvirt-domain.h, virDomainState */
-	static const char *const names[STATE_NAMES] = { NULL, "running", "blocked", "paused",
+	static const char *const names[STATE_NAMES] = { "nostate", "running", "blocked", "paused",
 		"shutdown", "shutoff", "crashed", "pmsuspended" };
 
 	return state >= 0 && state < STATE_NAMES ? names[state] : NULL;
 }
 
-/* The instance was in one state for some time, within a run or off. */
-struct hold {
-	int64_t from_ms, to_ms;
-	int64_t state, next_state; /* next_state is the same where nothing is known to change */
-	bool is_run;
-};
+enum column { STATE_TIME, VCPUS_TIME, MEMORY_TIME, DISK_TIME };
 
 struct measuring {
 	const struct duration_question *question;
 	struct duration duration;
+	/* The state of the piece that is measured. */
+	int64_t state;
+	bool is_run;
 };
-
-enum column { STATE_TIME, VCPUS_TIME, MEMORY_TIME, DISK_TIME };
 
 static int64_t saturate(__int128 value)
 {
@@ -63,18 +63,19 @@ static int64_t info_change_after(const struct identity *identity, int64_t time_m
 	return count < identity->info_count ? identity->infos[count].since_ms : TIME_OPEN;
 }
 
-static bool is_counted(const struct measuring *measuring, int64_t state, bool is_run)
+static bool is_counted(const struct measuring *measuring)
 {
-	const char *name = state_name(state);
+	const struct duration_question *question = measuring->question;
+	const char *name = state_name(measuring->state);
 
-	switch (measuring->question->metric->column) {
+	switch (question->metric->column) {
 	case STATE_TIME:
-		return name && (strcmp(measuring->question->parameter, "total") == 0 ||
-				       strcmp(measuring->question->parameter, name) == 0);
+		return name && (strcmp(question->parameter, "total") == 0 ||
+				       strcmp(question->parameter, name) == 0);
 	case DISK_TIME:
-		return state != STATE_UNDEFINED;
+		return true;
 	default:
-		return is_run && state != STATE_SHUTOFF;
+		return measuring->is_run;
 	}
 }
 
@@ -94,115 +95,33 @@ static int64_t weight_at(const struct measuring *measuring, int64_t time_ms)
 	return MAX_OF(weight, 0);
 }
 
-/* What a time weighs, the flavor's changes in it considered. */
-static int64_t weigh(const struct measuring *measuring, int64_t from_ms, int64_t to_ms)
+/* A piece of known time in the window; the flavor's changes in it are considered. */
+static void weigh(void *context, struct span piece)
 {
-	__int128 sum = 0;
+	struct measuring *measuring = context;
+	__int128 sum = measuring->duration.value;
 
-	while (from_ms < to_ms) {
-		int64_t next_ms =
-			MIN_OF(to_ms, info_change_after(measuring->question->identity, from_ms));
+	while (piece.from_ms < piece.to_ms) {
+		int64_t next_ms = MIN_OF(piece.to_ms,
+			info_change_after(measuring->question->identity, piece.from_ms));
 
-		sum += (__int128)(next_ms - from_ms) * weight_at(measuring, from_ms);
-		from_ms = next_ms;
+		sum += (__int128)(next_ms - piece.from_ms) * weight_at(measuring, piece.from_ms);
+		piece.from_ms = next_ms;
 	}
-	return saturate(sum);
+	measuring->duration.value = saturate(sum);
 }
 
-static void take_hold(struct measuring *measuring, const struct hold *hold)
+/* The instance was in a state for some time: what of it is known, in the window, counts. */
+static void take_piece(struct measuring *measuring, struct span piece, int64_t state, bool is_run)
 {
-	int64_t from_ms = MAX_OF(hold->from_ms, measuring->question->from_ms);
-	int64_t to_ms = MIN_OF(hold->to_ms, measuring->question->to_ms);
-	bool is_used = is_counted(measuring, hold->state, hold->is_run);
-	bool is_used_next = is_counted(measuring, hold->next_state, hold->is_run);
-	struct duration *duration = &measuring->duration;
-	int64_t weight;
+	const struct duration_question *question = measuring->question;
 
-	if (from_ms >= to_ms)
-		return;
-	weight = weigh(measuring, from_ms, to_ms);
-	if (is_used)
-		duration->value = saturate((__int128)duration->value + weight);
-	if (is_used != is_used_next)
-		duration->uncertainty = saturate((__int128)duration->uncertainty + weight);
-}
-
-static void take_stretch(
-	struct measuring *measuring, const struct run *run, const struct stretch *stretch)
-{
-	for (size_t i = 0; i + 1 < stretch->count; i++) {
-		const struct sample *state = &stretch->states[i];
-		const struct hold hold = { state->time_ms, state[1].time_ms, state->value,
-			state[1].value, true };
-
-		take_hold(measuring, &hold);
-	}
-	if (stretch == run->stretches && run->is_begin_known) {
-		const struct sample *first = &stretch->states[0];
-		const struct hold hold = { run->begin_ms, first->time_ms, first->value,
-			first->value, true };
-
-		take_hold(measuring, &hold);
-	}
-}
-
-/* When the next run on that host began; *place, which only grows, is where it was looked for. */
-static int64_t next_run(const struct timeline *timeline, const struct timeline_host *host,
-	int64_t after_ms, size_t *place)
-{
-	while (*place < timeline->run_count && (timeline->runs[*place].host != host ||
-						       timeline->runs[*place].begin_ms <= after_ms))
-		++*place;
-	return *place < timeline->run_count ? timeline->runs[*place].begin_ms : TIME_OPEN;
-}
-
-/* Off holds from each of its samples to the next one, or to the beginning of a run. */
-static void take_off(
-	struct measuring *measuring, const struct timeline *timeline, const struct off *off)
-{
-	size_t place = 0;
-
-	for (size_t i = 0; i + 1 < off->count; i++) {
-		const struct sample *state = &off->states[i];
-		int64_t run_ms = next_run(timeline, off->host, state->time_ms, &place);
-		struct hold hold = { state->time_ms, state[1].time_ms, state->value, state[1].value,
-			false };
-
-		if (run_ms < hold.to_ms) {
-			hold.to_ms = run_ms;
-			hold.next_state = hold.state;
-		}
-		take_hold(measuring, &hold);
-	}
-}
-
-/* From the end of a run until the instance's next word on that host: off, if that is off, too. */
-static void take_end(
-	struct measuring *measuring, const struct timeline *timeline, const struct run *run)
-{
-	struct hold hold = { run->end_ms, TIME_OPEN, STATE_SHUTOFF, STATE_SHUTOFF, false };
-	size_t place = 0;
-	int64_t run_ms = next_run(timeline, run->host, run->end_ms, &place);
-
-	for (size_t i = 0; i < timeline->off_count; i++) {
-		const struct off *off = &timeline->offs[i];
-
-		for (size_t j = 0; off->host == run->host && j < off->count; j++) {
-			if (off->states[j].time_ms <= run->end_ms)
-				continue;
-			if (off->states[j].time_ms < hold.to_ms) {
-				hold.to_ms = off->states[j].time_ms;
-				hold.next_state = off->states[j].value;
-			}
-			break;
-		}
-	}
-	if (run_ms < hold.to_ms) {
-		hold.to_ms = run_ms;
-		hold.next_state = hold.state;
-	}
-	if (hold.to_ms != TIME_OPEN)
-		take_hold(measuring, &hold);
+	piece.from_ms = MAX_OF(piece.from_ms, question->from_ms);
+	piece.to_ms = MIN_OF(piece.to_ms, question->to_ms);
+	measuring->state = state;
+	measuring->is_run = is_run;
+	if (piece.from_ms < piece.to_ms && is_counted(measuring))
+		spans_subtract(piece, question->unknown, question->unknown_count, weigh, measuring);
 }
 
 static bool is_asked_for(const struct duration_question *question, const struct timeline_host *host)
@@ -210,23 +129,98 @@ static bool is_asked_for(const struct duration_question *question, const struct 
 	return !question->host || strcmp(question->host, host->name) == 0;
 }
 
-struct duration durations_between(const struct duration_question *question)
+/* Runs that overlap do not count twice: the one that began first counts until it ends. */
+static void take_run(struct measuring *measuring, const struct run *run, int64_t *reached_ms)
+{
+	int64_t time_ms = MAX_OF(run->begin_ms, *reached_ms);
+	bool is_asked = is_asked_for(measuring->question, run->host);
+
+	for (size_t i = 0; i < run->state_count; i++) {
+		bool is_last = i + 1 == run->state_count;
+		int64_t until_ms = run->states[is_last ? i : i + 1].at.time_ms;
+
+		if (until_ms <= time_ms || (is_last && i > 0))
+			continue;
+		if (is_asked)
+			take_piece(measuring, (struct span){ time_ms, until_ms },
+				run->states[i].state, true);
+		time_ms = *reached_ms = until_ms;
+	}
+}
+
+static bool concerns(const struct duration_question *question, int64_t old, int64_t new)
+{
+	const char *before = state_name(old), *after = state_name(new);
+
+	if (question->metric->column == VCPUS_TIME || question->metric->column == MEMORY_TIME)
+		return (old == STATE_SHUTOFF) != (new == STATE_SHUTOFF);
+	if (question->metric->column == DISK_TIME || strcmp(question->parameter, "total") == 0)
+		return (old == STATE_UNDEFINED) != (new == STATE_UNDEFINED);
+	return old != new && ((before && strcmp(question->parameter, before) == 0) ||
+				     (after && strcmp(question->parameter, after) == 0));
+}
+
+/* A change is somewhere between its two samples: what that time would count. */
+static void doubt(
+	struct measuring *measuring, const struct state *states, size_t count, bool is_run)
+{
+	const struct duration_question *question = measuring->question;
+	struct measuring doubted = { .question = question, .is_run = is_run };
+
+	for (size_t i = 1; i < count; i++) {
+		const struct span span = { MAX_OF(states[i - 1].at.time_ms, question->from_ms),
+			MIN_OF(states[i].at.time_ms, question->to_ms) };
+
+		if (span.from_ms < span.to_ms &&
+			concerns(question, states[i - 1].state, states[i].state))
+			weigh(&doubted, span);
+	}
+	measuring->duration.uncertainty =
+		saturate((__int128)measuring->duration.uncertainty + doubted.duration.value);
+}
+
+/* While it is defined and off, outside of runs. */
+static int take_off(struct measuring *measuring)
+{
+	const struct timeline *timeline = measuring->question->timeline;
+	struct span *present;
+	size_t count;
+	int r = off_presence(timeline, measuring->question->host, &present, &count);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < timeline->outside_count; i++)
+		for (size_t j = 0; j < count; j++) {
+			const struct span piece = { MAX_OF(present[j].from_ms,
+							    timeline->outside[i].from_ms),
+				MIN_OF(present[j].to_ms, timeline->outside[i].to_ms) };
+
+			if (piece.from_ms < piece.to_ms)
+				take_piece(measuring, piece, STATE_SHUTOFF, false);
+		}
+	free(present);
+	return 0;
+}
+
+int durations_between(const struct duration_question *question, struct duration *ret_duration)
 {
 	const struct timeline *timeline = question->timeline;
-	struct measuring measuring = { question, { 0, 0 } };
+	struct measuring measuring = { .question = question };
+	int64_t reached_ms = INT64_MIN;
+	int r;
 
-	for (size_t i = 0; i < timeline->run_count; i++) {
-		const struct run *run = &timeline->runs[i];
-
-		if (!is_asked_for(question, run->host))
-			continue;
-		for (size_t j = 0; j < run->stretch_count; j++)
-			take_stretch(&measuring, run, &run->stretches[j]);
-		if (run->last_state == STATE_SHUTOFF)
-			take_end(&measuring, timeline, run);
-	}
+	for (size_t i = 0; i < timeline->run_count; i++)
+		take_run(&measuring, &timeline->runs[i], &reached_ms);
+	r = take_off(&measuring);
+	for (size_t i = 0; i < timeline->run_count; i++)
+		if (is_asked_for(question, timeline->runs[i].host))
+			doubt(&measuring, timeline->runs[i].states, timeline->runs[i].state_count,
+				true);
 	for (size_t i = 0; i < timeline->off_count; i++)
-		if (is_asked_for(question, timeline->offs[i].host))
-			take_off(&measuring, timeline, &timeline->offs[i]);
-	return measuring.duration;
+		if (is_asked_for(question, timeline->offs[i].host) &&
+			(question->metric->column == STATE_TIME ||
+				question->metric->column == DISK_TIME))
+			doubt(&measuring, timeline->offs[i].states, timeline->offs[i].count, false);
+	*ret_duration = measuring.duration;
+	return r;
 }

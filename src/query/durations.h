@@ -14,7 +14,7 @@
 
 enum { STATE_NAMES = 8 };
 
-/* "running"; NULL for those that are none. */
+/* "running"; NULL for what is no state. */
 const char *state_name(int64_t state);
 
 struct duration {
@@ -26,9 +26,13 @@ struct duration_question {
 	const struct timeline *timeline;
 	const struct identity *identity; /* whose infos are the flavor's numbers */
 	const struct metric *metric;
-	const char *parameter;  /* a state's name, or "total" */
-	const char *host;       /* only there; NULL: everywhere */
-	int64_t from_ms, to_ms; /* within the timeline's window */
+	const char *parameter;      /* a state's name, or "total" */
+	const char *host;           /* only there; NULL: everywhere */
+	int64_t from_ms, to_ms;     /* within the timeline's window */
+	const struct span *unknown; /* what nothing grows in: apart and sorted */
+	size_t unknown_count;
 };
 
-struct duration durations_between(const struct duration_question *question);
+/* 0 or -ENOMEM. */
+MUST_CHECK int durations_between(
+	const struct duration_question *question, struct duration *ret_duration);

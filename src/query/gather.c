@@ -183,8 +183,9 @@ static int cut_increments(struct store *store, const struct gather_question *que
 	return r;
 }
 
-/* What is higher in a segment's first sample than in the last one of the segment before counts at
- * its time (docs/usage.md); where the worker repeated that last value, this is nothing. */
+/* Only a life's first segment has a start. What is higher in a later one's first sample than in the
+ * last one of the segment before counts at its time (docs/usage.md); where the worker repeated that
+ * last value, this is nothing. */
 static void chain(struct gathered *series, const struct gathered *before)
 {
 	const struct sample *first = &series->epoch.samples[0];
@@ -192,14 +193,13 @@ static void chain(struct gathered *series, const struct gathered *before)
 
 	series->epoch.start_ms = first->time_ms;
 	series->epoch.start_value = last <= first->value ? last : 0;
+	series->is_fallen = last > first->value;
 }
 
-static bool is_next_segment(const struct gathered *series, const struct gathered *before)
+static bool is_same_life(const struct gathered *a, const struct gathered *b)
 {
-	return before->segment < series->segment && before->metric == series->metric &&
-	       strcmp(before->parameter, series->parameter) == 0 &&
-	       strcmp(before->epoch_name, series->epoch_name) == 0 &&
-	       strcmp(before->life, series->life) == 0;
+	return a->metric == b->metric && strcmp(a->parameter, b->parameter) == 0 &&
+	       strcmp(a->epoch_name, b->epoch_name) == 0 && strcmp(a->life, b->life) == 0;
 }
 
 static const struct gathered *segment_before(
@@ -208,17 +208,11 @@ static const struct gathered *segment_before(
 	const struct gathered *found = NULL;
 
 	for (size_t i = 0; i < lasts->count; i++)
-		if (is_next_segment(series, &lasts->series[i]) &&
+		if (lasts->series[i].segment < series->segment &&
+			is_same_life(series, &lasts->series[i]) &&
 			(!found || lasts->series[i].segment > found->segment))
 			found = &lasts->series[i];
 	return found;
-}
-
-static bool begins_in_window(const struct gathered *series, const struct gather_question *question)
-{
-	return series->segment > 0 && series->metric->kind == METRIC_COUNTER &&
-	       series->epoch.start_ms == EPOCH_START_UNKNOWN &&
-	       series->epoch.samples[0].time_ms >= question->from_ms;
 }
 
 /* A question that begins after the end of time gives the last sample of every series. */
@@ -231,19 +225,28 @@ static int chain_segments(struct store *store, const struct gather_question *que
 	int r;
 
 	for (size_t i = 0; i < gather->count && !is_needed; i++)
-		is_needed = begins_in_window(&gather->series[i], question);
+		is_needed = gather->series[i].segment > 0 &&
+			    gather->series[i].metric->kind == METRIC_COUNTER;
 	if (!is_needed)
 		return 0;
 	last.from_ms = last.to_ms = INT64_MAX;
+	last.edges_ms = NULL;
 	arena_init(&lasts.arena, GATHER_MEMORY_MAX);
 	r = read_all(store, &last, &lasts, err);
 	for (size_t i = 0; r == 0 && i < gather->count; i++) {
 		struct gathered *series = &gather->series[i];
 		const struct gathered *before =
-			begins_in_window(series, question) ? segment_before(&lasts, series) : NULL;
+			series->segment > 0 && series->metric->kind == METRIC_COUNTER
+				? segment_before(&lasts, series)
+				: NULL;
 
-		if (before)
+		if (!before)
+			continue;
+		/* Else its first sample is not at hand, and does not matter to the window. */
+		if (series->epoch.samples[0].time_ms >= question->from_ms)
 			chain(series, before);
+		else
+			series->epoch.start_ms = EPOCH_START_UNKNOWN;
 	}
 	return r;
 }

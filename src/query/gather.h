@@ -32,6 +32,7 @@ struct gathered {
 	const char *epoch_name, *life;
 	uint32_t segment;
 	bool is_legacy;
+	bool is_fallen; /* its first sample is lower than the last one of the segment before */
 	struct usage_epoch epoch; /* its samples are a copy */
 };
 

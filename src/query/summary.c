@@ -68,6 +68,35 @@ static int64_t uncertainty_of(const struct usage_epoch *epoch, int64_t from_ms, 
 		is_to ? error_at(epoch, &at_to, to_ms) : 0);
 }
 
+/* What the first samples of later segments count happened somewhere in between: where an edge is
+ * strictly within the times of its life, all of it is uncertain. */
+static int64_t uncertainty_of_jumps(
+	const struct summary_question *question, const struct gathered *series)
+{
+	int64_t low_ms = INT64_MAX, high_ms = INT64_MIN, jump;
+
+	if (series->segment == 0 || series->epoch.start_ms != series->epoch.samples[0].time_ms)
+		return 0;
+	jump = series->epoch.samples[0].value - series->epoch.start_value;
+	for (size_t i = 0; jump && i < question->count; i++) {
+		const struct gathered *other = &question->series[i];
+		const struct usage_epoch *epoch = &other->epoch;
+
+		if (strcmp(other->parameter, series->parameter) != 0 ||
+			strcmp(other->epoch_name, series->epoch_name) != 0 ||
+			strcmp(other->life, series->life) != 0)
+			continue;
+		low_ms = MIN_OF(low_ms, epoch->samples[0].time_ms);
+		if (epoch->start_ms != EPOCH_START_UNKNOWN)
+			low_ms = MIN_OF(low_ms, epoch->start_ms);
+		high_ms = MAX_OF(high_ms, epoch->samples[epoch->count - 1].time_ms);
+	}
+	if ((low_ms < question->from_ms && question->from_ms < high_ms) ||
+		(low_ms < question->to_ms && question->to_ms < high_ms))
+		return jump;
+	return 0;
+}
+
 static void take_gauge(
 	struct summary *summary, const struct usage_epoch *epoch, int64_t from_ms, int64_t to_ms)
 {
@@ -86,10 +115,10 @@ static void take_gauge(
 	}
 }
 
-static void take_counter(
-	struct summary *summary, const struct gathered *series, int64_t from_ms, int64_t to_ms)
+static void take_counter(struct summary *summary, const struct summary_question *question,
+	const struct gathered *series)
 {
-	const int64_t times_ms[2] = { from_ms, to_ms };
+	const int64_t times_ms[2] = { question->from_ms, question->to_ms };
 	int64_t until[2] = { 0, 0 };
 
 	report_add_until(series, times_ms, 2, until);
@@ -97,8 +126,9 @@ static void take_counter(
 	if (series->metric->kind == METRIC_INCREMENT)
 		summary->has_uncertainty = false;
 	else
-		summary->uncertainty = add_saturating(
-			summary->uncertainty, uncertainty_of(&series->epoch, from_ms, to_ms));
+		summary->uncertainty = add_saturating(summary->uncertainty,
+			add_saturating(uncertainty_of(&series->epoch, times_ms[0], times_ms[1]),
+				uncertainty_of_jumps(question, series)));
 }
 
 static bool is_on_host(const struct summary_question *question, const char *epoch)
@@ -121,7 +151,7 @@ static int take_account(const struct summary_question *question, const char *par
 {
 	const struct account_question asked = { question->timeline, question->from_ms,
 		question->to_ms, question->series, question->count, parameter };
-	struct account account;
+	CLEANUP(account_deinit) struct account account = { 0 };
 	int r = account_make(&asked, *is_first ? &summary->account : &account);
 
 	if (r == 0 && !*is_first)
@@ -147,7 +177,7 @@ static int take_series(const struct summary_question *question, struct summary *
 			continue;
 		}
 		if (is_on_host(question, series->epoch_name))
-			take_counter(summary, series, question->from_ms, question->to_ms);
+			take_counter(summary, question, series);
 		if (!last || strcmp(last, series->parameter) != 0)
 			r = take_account(question, series->parameter, summary, &is_first);
 		last = series->parameter;
@@ -157,15 +187,22 @@ static int take_series(const struct summary_question *question, struct summary *
 
 static int take_durations(const struct summary_question *question, struct summary *summary)
 {
-	const struct duration_question asked = { question->timeline, question->identity,
-		question->metric, question->parameter ? question->parameter : "total",
-		question->host, question->from_ms, question->to_ms };
-	const struct duration duration = durations_between(&asked);
+	struct duration_question asked = { question->timeline, question->identity, question->metric,
+		question->parameter ? question->parameter : "total", question->host,
+		question->from_ms, question->to_ms, NULL, 0 };
+	struct duration duration = { 0, 0 };
 	bool is_first = true;
+	int r = take_account(question, NULL, summary, &is_first);
 
+	asked.unknown = summary->account.unknown;
+	asked.unknown_count = summary->account.unknown_count;
+	if (r == 0)
+		r = durations_between(&asked, &duration);
 	summary->value = duration.value;
 	summary->uncertainty = duration.uncertainty;
-	return take_account(question, NULL, summary, &is_first);
+	if (question->metric->column != 0 && question->identity->info_count == 0)
+		summary->account.is_complete = false;
+	return r;
 }
 
 int summary_make(const struct summary_question *question, struct summary *ret_summary)
@@ -186,4 +223,9 @@ void summary_append(struct summary *to, const struct summary *next)
 	to->has_uncertainty = to->has_uncertainty && next->has_uncertainty;
 	to->uncertainty = add_saturating(to->uncertainty, next->uncertainty);
 	account_append(&to->account, &next->account);
+}
+
+void summary_deinit(struct summary *summary)
+{
+	account_deinit(&summary->account);
 }

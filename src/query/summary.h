@@ -36,8 +36,11 @@ struct summary_question {
 	const char *host;  /* only what ran there; NULL: everywhere */
 };
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM. Free it in every case. */
 MUST_CHECK int summary_make(const struct summary_question *question, struct summary *ret_summary);
+
+void summary_deinit(struct summary *summary);
+CLEANUP_DEFINE_VALUE(struct summary, summary_deinit)
 
 /* Adds a counter's summary of another window, apart from this one. */
 void summary_append(struct summary *to, const struct summary *next);

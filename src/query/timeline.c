@@ -9,14 +9,22 @@
 #include "base/text.h"
 #include "store/gaps.h"
 
-enum { TIMELINE_MEMORY_MAX = 512 * 1024 * 1024, TIMELINE_SAMPLES_MAX = 8 * 1000 * 1000 };
+enum { TIMELINE_MEMORY_MAX = 1024 * 1024 * 1024, TIMELINE_SAMPLES_MAX = 8 * 1000 * 1000 };
 
 static const char off_ending[] = "/off";
+
+/* How far one spool of a host told. */
+struct told {
+	const struct timeline_host *host;
+	int64_t first_ms, until_ms;
+};
 
 struct loading {
 	struct timeline *timeline;
 	struct timeline_host *host; /* whose gaps are read */
 	const struct identity *identity;
+	struct told *told; /* of all spools; in the timeline's arena */
+	size_t told_count;
 	int r;
 };
 
@@ -43,12 +51,27 @@ static bool is_host_of(const char *host, const char *epoch)
 	return strncmp(host, epoch, size) == 0 && host[size] == '\0';
 }
 
-const struct timeline_host *timeline_host(const struct timeline *timeline, const char *epoch)
+/* Those that told are there already, so that runs may point to them. */
+static struct timeline_host *host_of(struct timeline *timeline, const char *epoch)
 {
+	struct timeline_host *host;
+
 	for (size_t i = 0; i < timeline->host_count; i++)
 		if (is_host_of(timeline->hosts[i].name, epoch))
 			return &timeline->hosts[i];
-	return NULL;
+	if (timeline->host_count == TIMELINE_HOSTS_MAX)
+		return NULL;
+	host = &timeline->hosts[timeline->host_count];
+	*host = (struct timeline_host){ .first_ms = TIME_NEVER,
+		.told_ms = TIME_NEVER,
+		.frontier_ms = TIME_NEVER,
+		.silent_ms = TIME_NEVER,
+		.retired_ms = TIME_OPEN };
+	host->name = arena_copy_text(&timeline->arena, epoch, strcspn(epoch, "/"));
+	if (!host->name)
+		return NULL;
+	timeline->host_count++;
+	return host;
 }
 
 const struct run *timeline_run(const struct timeline *timeline, const char *epoch)
@@ -59,22 +82,78 @@ const struct run *timeline_run(const struct timeline *timeline, const char *epoc
 	return NULL;
 }
 
-/* Hosts are a fixed array, for runs point into it. */
-static struct timeline_host *host_of(struct timeline *timeline, const char *epoch)
+static int take_source(void *context, const struct store_source *source)
 {
-	struct timeline_host *host = (struct timeline_host *)timeline_host(timeline, epoch);
+	struct loading *loading = context;
+	struct timeline_host *host;
+	int64_t frontier_ms = MIN_OF(source->until_ms, source->heard_ms);
 
-	if (host || timeline->host_count == TIMELINE_HOSTS_MAX)
-		return host;
-	host = &timeline->hosts[timeline->host_count];
-	*host = (struct timeline_host){
-		.first_ms = TIME_OPEN, .until_ms = INT64_MIN, .retired_ms = TIME_OPEN
-	};
-	host->name = arena_copy_text(&timeline->arena, epoch, strcspn(epoch, "/"));
-	if (!host->name)
+	if (!*source->host)
+		return 0;
+	host = host_of(loading->timeline, source->host);
+	if (!host)
+		return loading->r = STORE_TOO_MUCH;
+	if (source->first_ms && (host->first_ms == TIME_NEVER || source->first_ms < host->first_ms))
+		host->first_ms = source->first_ms;
+	if (source->until_ms) {
+		struct told *told = grow(&loading->timeline->arena, loading->told,
+			loading->told_count, 10 * TIMELINE_HOSTS_MAX, sizeof(*told));
+
+		if (!told)
+			return loading->r = STORE_TOO_MUCH;
+		loading->told = told;
+		told[loading->told_count++] =
+			(struct told){ host, source->first_ms, source->until_ms };
+		host->told_ms = MAX_OF(host->told_ms, source->until_ms);
+		host->frontier_ms = MAX_OF(host->frontier_ms, frontier_ms);
+		host->silent_ms = host->frontier_ms;
+	}
+	return 0;
+}
+
+static int take_retirement(void *context, const struct store_record *record)
+{
+	struct loading *loading = context;
+	struct timeline_host *host = host_of(loading->timeline, record->key);
+	int64_t retired_ms;
+	char text[24];
+
+	if (!host || record->size >= sizeof(text))
+		return 0;
+	memcpy(text, record->value, record->size);
+	text[record->size] = '\0';
+	if (text_to_i64(text, &retired_ms) == 0 && host->frontier_ms <= retired_ms)
+		host->retired_ms = retired_ms; /* else its worker told more since: it is back */
+	return 0;
+}
+
+/* All that ever told, for what a host did not tell yet could be of any instance. */
+static int read_hosts(struct store *store, struct loading *loading, struct error *err)
+{
+	int r;
+
+	loading->timeline->hosts = calloc(TIMELINE_HOSTS_MAX, sizeof(struct timeline_host));
+	if (!loading->timeline->hosts)
+		return -ENOMEM;
+	r = store_sources(store, NULL, NULL, take_source, loading, err);
+	if (r == 0)
+		r = store_records(store, RETIRED_KIND, "", take_retirement, loading, err);
+	return r == STORE_STOPPED ? loading->r : r;
+}
+
+static struct state *append_states(struct arena *arena, const struct state *states, size_t count,
+	const struct store_series *series)
+{
+	struct state *all = arena_take_array(arena, count + series->count, sizeof(*all));
+
+	if (!all)
 		return NULL;
-	timeline->host_count++;
-	return host;
+	if (count)
+		memcpy(all, states, count * sizeof(*all));
+	for (size_t i = 0; i < series->count; i++)
+		all[count + i] = (struct state){ { series->segment, series->samples[i].time_ms },
+			series->samples[i].value };
+	return all;
 }
 
 static bool is_off(const char *epoch)
@@ -84,77 +163,86 @@ static bool is_off(const char *epoch)
 	return slash && strcmp(slash, off_ending) == 0;
 }
 
-static const struct sample *copy_samples(
-	struct arena *arena, const struct sample *samples, size_t count)
-{
-	struct sample *copy = arena_take_array(arena, count, sizeof(*copy));
-
-	if (copy)
-		memcpy(copy, samples, count * sizeof(*copy));
-	return copy;
-}
-
 static bool add_off(struct timeline *timeline, const struct store_series *series)
 {
-	struct off *offs = grow(&timeline->arena, timeline->offs, timeline->off_count,
-		TIMELINE_HOSTS_MAX, sizeof(*offs));
-	struct off off = { host_of(timeline, series->epoch),
-		copy_samples(&timeline->arena, series->samples, series->count), series->count };
+	struct arena *arena = &timeline->arena;
+	struct timeline_host *host = host_of(timeline, series->epoch);
+	struct off *offs = timeline->offs, *off;
 
-	if (!offs || !off.host || !off.states)
-		return false;
-	timeline->offs = offs;
-	offs[timeline->off_count++] = off;
-	return true;
+	if (!timeline->off_count || offs[timeline->off_count - 1].host != host) {
+		offs = grow(arena, offs, timeline->off_count, TIMELINE_HOSTS_MAX, sizeof(*offs));
+		if (!offs || !host)
+			return false;
+		timeline->offs = offs;
+		offs[timeline->off_count++] = (struct off){ .host = host };
+	}
+	off = &timeline->offs[timeline->off_count - 1];
+	off->states = append_states(arena, off->states, off->count, series);
+	off->count += series->count;
+	return off->states != NULL;
 }
 
-/* Series come with the segments of an epoch one after the other. */
-static struct run *run_for(struct timeline *timeline, const struct store_series *series)
+static struct run *new_run(struct timeline *timeline, const char *epoch)
 {
 	struct arena *arena = &timeline->arena;
-	struct run *runs = timeline->runs, *run;
+	struct run *runs =
+		grow(arena, timeline->runs, timeline->run_count, TIMELINE_RUNS_MAX, sizeof(*runs));
+	struct run *run;
 
-	if (timeline->run_count && strcmp(runs[timeline->run_count - 1].epoch, series->epoch) == 0)
-		return &runs[timeline->run_count - 1];
-	runs = grow(arena, runs, timeline->run_count, TIMELINE_RUNS_MAX, sizeof(*runs));
 	if (!runs)
 		return NULL;
 	timeline->runs = runs;
 	run = &runs[timeline->run_count];
-	*run = (struct run){ .epoch = arena_copy_text(arena, series->epoch, strlen(series->epoch)),
-		.host = host_of(timeline, series->epoch),
+	*run = (struct run){ .epoch = arena_copy_text(arena, epoch, strlen(epoch)),
+		.host = host_of(timeline, epoch),
 		.begin_ms = TIME_OPEN,
-		.end_ms = TIME_OPEN };
+		.last_reason = -1,
+		.end_ms = TIME_OPEN,
+		.tail_from_ms = TIME_OPEN };
 	if (!run->epoch || !run->host)
 		return NULL;
 	timeline->run_count++;
 	return run;
 }
 
-static bool add_stretch(struct timeline *timeline, const struct store_series *series)
+/* Series come with the segments of an epoch one after the other; only the first has a start. */
+static void extend_run(struct run *run, const struct store_series *series)
 {
-	struct run *run = run_for(timeline, series);
-	const struct sample *last = &series->samples[series->count - 1];
-	struct stretch *stretches;
+	const struct moment first = { series->segment, series->samples[0].time_ms };
+	const struct moment last = { series->segment, series->samples[series->count - 1].time_ms };
+	bool is_new = run->begin_ms == TIME_OPEN;
+
+	if (is_new || moment_compare(first, run->first) < 0) {
+		run->first = first;
+		run->begin_ms = first.time_ms;
+		run->is_begin_known = series->start_ms != EPOCH_START_UNKNOWN;
+		if (run->is_begin_known)
+			run->begin_ms = MIN_OF(first.time_ms, series->start_ms);
+	}
+	if (is_new || moment_compare(last, run->last) > 0)
+		run->last = last;
+}
+
+static struct run *run_of(struct timeline *timeline, const char *epoch)
+{
+	size_t count = timeline->run_count;
+
+	if (count && strcmp(timeline->runs[count - 1].epoch, epoch) == 0)
+		return &timeline->runs[count - 1];
+	return new_run(timeline, epoch);
+}
+
+static bool add_run(struct timeline *timeline, const struct store_series *series)
+{
+	struct run *run = run_of(timeline, series->epoch);
 
 	if (!run)
 		return false;
-	stretches = grow(&timeline->arena, run->stretches, run->stretch_count, UINT32_MAX,
-		sizeof(*stretches));
-	if (!stretches)
-		return false;
-	run->stretches = stretches;
-	stretches[run->stretch_count++] = (struct stretch){ series->segment,
-		copy_samples(&timeline->arena, series->samples, series->count), series->count };
-	run->begin_ms = MIN_OF(run->begin_ms, series->samples[0].time_ms);
-	if (series->start_ms != EPOCH_START_UNKNOWN) {
-		run->begin_ms = MIN_OF(run->begin_ms, series->start_ms);
-		run->is_begin_known = true;
-	}
-	run->last_ms = last->time_ms;
-	run->last_state = last->value;
+	run->states = append_states(&timeline->arena, run->states, run->state_count, series);
+	run->state_count += series->count;
+	extend_run(run, series);
 	run->last_reason = -1;
-	return stretches[run->stretch_count - 1].states != NULL;
+	return run->states != NULL;
 }
 
 /* The reason of the last state, which came just before. */
@@ -163,7 +251,7 @@ static void add_reason(struct timeline *timeline, const struct store_series *ser
 	struct run *run = timeline->run_count ? &timeline->runs[timeline->run_count - 1] : NULL;
 	const struct sample *last = &series->samples[series->count - 1];
 
-	if (run && strcmp(run->epoch, series->epoch) == 0 && last->time_ms == run->last_ms)
+	if (run && strcmp(run->epoch, series->epoch) == 0 && last->time_ms == run->last.time_ms)
 		run->last_reason = last->value;
 }
 
@@ -176,7 +264,7 @@ static int take_states(void *context, const struct store_series *series)
 		return 0;
 	if (series->metric->column == 0)
 		is_ok = is_off(series->epoch) ? add_off(loading->timeline, series)
-					      : add_stretch(loading->timeline, series);
+					      : add_run(loading->timeline, series);
 	else if (!is_off(series->epoch))
 		add_reason(loading->timeline, series);
 	loading->r = is_ok ? 0 : STORE_TOO_MUCH;
@@ -207,17 +295,6 @@ static int read_states(struct store *store, struct loading *loading, struct erro
 		       : r;
 }
 
-static int take_source(void *context, const struct store_source *source)
-{
-	struct timeline_host *host = ((struct loading *)context)->host;
-
-	if (source->first_ms)
-		host->first_ms = MIN_OF(host->first_ms, source->first_ms);
-	if (source->until_ms)
-		host->until_ms = MAX_OF(host->until_ms, source->until_ms);
-	return 0;
-}
-
 static bool is_of_instance(const struct gap *gap, const struct identity *identity)
 {
 	if (!gap->has_instance)
@@ -229,112 +306,121 @@ static bool is_of_instance(const struct gap *gap, const struct identity *identit
 	return false;
 }
 
+static bool is_same_cause(const struct gap *a, const struct gap *b)
+{
+	return a->from_ms == b->from_ms && a->has_instance == b->has_instance &&
+	       strcmp(a->reason, b->reason) == 0;
+}
+
+static bool add_gap(struct arena *arena, struct timeline_host *host, const struct gap *gap)
+{
+	struct gap *gaps =
+		grow(arena, host->gaps, host->gap_count, TIMELINE_GAPS_MAX, sizeof(*gaps));
+
+	if (!gaps)
+		return false;
+	host->gaps = gaps;
+	gaps[host->gap_count] = *gap;
+	gaps[host->gap_count].reason = arena_copy_text(arena, gap->reason, strlen(gap->reason));
+	return gaps[host->gap_count++].reason != NULL;
+}
+
+/* A gap that the server noted before it knew the end of it is followed by the whole one. */
 static int take_gap(void *context, const struct store_record *record)
 {
 	struct loading *loading = context;
 	struct timeline_host *host = loading->host;
-	struct arena *arena = &loading->timeline->arena;
-	struct gap *gaps, gap;
+	struct gap gap;
 
 	if (gap_of_key(record->key, &gap) < 0 || !is_of_instance(&gap, loading->identity))
 		return 0;
-	gaps = grow(arena, host->gaps, host->gap_count, TIMELINE_GAPS_MAX, sizeof(*gaps));
-	gap.reason = arena_copy_text(arena, gap.reason, strlen(gap.reason));
-	if (!gaps || !gap.reason)
-		return loading->r = STORE_TOO_MUCH;
-	host->gaps = gaps;
-	gaps[host->gap_count++] = gap;
-	return 0;
+	for (size_t i = host->gap_count; i > 0 && host->gaps[i - 1].from_ms == gap.from_ms; i--)
+		if (is_same_cause(&host->gaps[i - 1], &gap)) {
+			host->gaps[i - 1].to_ms = MAX_OF(host->gaps[i - 1].to_ms, gap.to_ms);
+			return 0;
+		}
+	loading->r = add_gap(&loading->timeline->arena, host, &gap) ? 0 : STORE_TOO_MUCH;
+	return loading->r;
 }
 
-static int take_retirement(void *context, const struct store_record *record)
-{
-	struct timeline_host *host = ((struct loading *)context)->host;
-	int64_t retired_ms;
-	char text[24];
-
-	if (strcmp(record->key, host->name) != 0 || record->size >= sizeof(text))
-		return 0;
-	memcpy(text, record->value, record->size);
-	text[record->size] = '\0';
-	if (text_to_i64(text, &retired_ms) < 0 || host->until_ms > retired_ms)
-		return 0; /* its worker told more since: it is back */
-	host->retired_ms = retired_ms;
-	host->until_ms = TIME_OPEN;
-	return 0;
-}
-
-static int read_host(
+static int read_gaps(
 	struct store *store, struct loading *loading, struct timeline_host *host, struct error *err)
 {
 	char prefix[GAP_KEY_SIZE];
 	int r;
 
+	host->is_mine = true;
 	loading->host = host;
-	r = store_sources(store, host->name, NULL, take_source, loading, err);
-	if (r == 0)
-		r = store_records(store, GAP_KIND, gap_key_of_host(host->name, prefix), take_gap,
-			loading, err);
-	if (r == 0)
-		r = store_records(store, RETIRED_KIND, host->name, take_retirement, loading, err);
+	r = store_records(
+		store, GAP_KIND, gap_key_of_host(host->name, prefix), take_gap, loading, err);
 	return r == STORE_STOPPED ? loading->r : r;
 }
 
-/* The first of the times after after_ms. */
-static void note_after(int64_t *first_ms, int64_t time_ms, int64_t after_ms)
+/* What a retired host did not tell until its end is a gap, and nothing more is to come of it. */
+static int retire(struct timeline *timeline, struct timeline_host *host)
 {
-	if (time_ms > after_ms && time_ms < *first_ms)
-		*first_ms = time_ms;
+	const struct gap gap = {
+		.from_ms = host->frontier_ms, .to_ms = host->retired_ms, .reason = "retired"
+	};
+
+	if (host->retired_ms == TIME_OPEN)
+		return 0;
+	if (gap.from_ms != TIME_NEVER && gap.from_ms < gap.to_ms &&
+		!add_gap(&timeline->arena, host, &gap))
+		return -ENOMEM;
+	host->told_ms = host->frontier_ms = TIME_OPEN;
+	return 0;
 }
 
-int64_t timeline_end_unseen(
-	const struct timeline *timeline, const struct timeline_host *host, int64_t last_ms)
+static int compare_told(const void *a, const void *b)
 {
-	int64_t end_ms = TIME_OPEN;
+	const struct told *left = a, *right = b;
+
+	return (left->first_ms > right->first_ms) - (left->first_ms < right->first_ms);
+}
+
+/* What an older spool still held when a new one came in its place did not come, or it would have
+ * told more. */
+static int add_lost_spools(struct loading *loading)
+{
+	struct arena *arena = &loading->timeline->arena;
+
+	if (loading->told_count > 1)
+		qsort(loading->told, loading->told_count, sizeof(*loading->told), compare_told);
+	for (size_t i = 0; i < loading->told_count; i++) {
+		const struct told *told = &loading->told[i], *before = NULL;
+		struct gap gap = { .reason = "spool-lost" };
+
+		for (size_t j = i; j > 0 && !before; j--)
+			if (loading->told[j - 1].host == told->host)
+				before = &loading->told[j - 1];
+		if (!before || !told->host->is_mine)
+			continue;
+		gap.from_ms = MIN_OF(before->until_ms, told->first_ms);
+		gap.to_ms = MAX_OF(before->until_ms, told->first_ms);
+		if (!add_gap(arena, (struct timeline_host *)told->host, &gap))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_my_gaps(struct store *store, struct loading *loading, struct error *err)
+{
+	struct timeline *timeline = loading->timeline;
+	int r = 0;
 
 	for (size_t i = 0; i < timeline->run_count; i++)
-		note_after(&end_ms, timeline->runs[i].begin_ms, last_ms);
+		timeline->runs[i].host->is_mine = true;
 	for (size_t i = 0; i < timeline->off_count; i++)
-		for (size_t j = 0; timeline->offs[i].host == host && j < timeline->offs[i].count;
-			j++)
-			note_after(&end_ms, timeline->offs[i].states[j].time_ms, last_ms);
-	if (!host)
-		return end_ms;
-	for (size_t i = 0; i < host->gap_count; i++)
-		if (!host->gaps[i].has_instance && host->gaps[i].to_ms <= host->until_ms)
-			note_after(&end_ms, host->gaps[i].to_ms, last_ms);
-	if (host->retired_ms != TIME_OPEN)
-		end_ms = MIN_OF(end_ms, MAX_OF(host->retired_ms, last_ms));
-	return end_ms;
-}
-
-bool run_is_seen(const struct run *run)
-{
-	for (size_t i = 0; i < run->stretch_count; i++)
-		for (size_t j = 0; j < run->stretches[i].count; j++)
-			if (run->stretches[i].states[j].value != STATE_SHUTOFF)
-				return true;
-	return false;
-}
-
-static int compare_runs(const void *a, const void *b)
-{
-	const struct run *left = a, *right = b;
-
-	return (left->begin_ms > right->begin_ms) - (left->begin_ms < right->begin_ms);
-}
-
-static void end_runs(struct timeline *timeline)
-{
-	if (timeline->run_count > 1)
-		qsort(timeline->runs, timeline->run_count, sizeof(*timeline->runs), compare_runs);
-	for (size_t i = 0; i < timeline->run_count; i++) {
-		struct run *run = &timeline->runs[i];
-
-		run->end_ms = run->last_state == STATE_SHUTOFF
-				      ? run->last_ms
-				      : timeline_end_unseen(timeline, run->host, run->last_ms);
-	}
+		timeline->offs[i].host->is_mine = true;
+	for (size_t i = 0; i < timeline->host_count && r == 0; i++)
+		if (timeline->hosts[i].is_mine)
+			r = read_gaps(store, loading, &timeline->hosts[i], err);
+	if (r == 0)
+		r = add_lost_spools(loading);
+	for (size_t i = 0; i < timeline->host_count && r == 0; i++)
+		r = retire(timeline, &timeline->hosts[i]);
+	return r;
 }
 
 int timeline_read(struct store *store, const struct identity *identity, int64_t from_ms,
@@ -345,32 +431,35 @@ int timeline_read(struct store *store, const struct identity *identity, int64_t 
 
 	*ret_timeline = (struct timeline){ .from_ms = from_ms, .to_ms = to_ms, .now_ms = now_ms };
 	arena_init(&ret_timeline->arena, TIMELINE_MEMORY_MAX);
-	ret_timeline->hosts = arena_take_array(
-		&ret_timeline->arena, TIMELINE_HOSTS_MAX, sizeof(*ret_timeline->hosts));
-	if (!ret_timeline->hosts)
-		return -ENOMEM;
-	r = read_states(store, &loading, err);
-	for (size_t i = 0; i < ret_timeline->host_count && r == 0; i++)
-		r = read_host(store, &loading, &ret_timeline->hosts[i], err);
+	r = read_hosts(store, &loading, err);
 	if (r == 0)
-		end_runs(ret_timeline);
-	return r;
+		r = read_states(store, &loading, err);
+	if (r == 0)
+		r = read_my_gaps(store, &loading, err);
+	return r == 0 ? timeline_settle(ret_timeline) : r;
 }
 
-int timeline_know_host(struct timeline *timeline, struct store *store,
-	const struct identity *identity, const char *epoch, struct error *err)
+int timeline_add_stateless(struct timeline *timeline, struct store *store,
+	const struct identity *identity, const struct store_series *series, struct error *err)
 {
 	struct loading loading = { .timeline = timeline, .identity = identity };
-	struct timeline_host *host;
+	struct run *run = (struct run *)timeline_run(timeline, series->epoch);
+	bool is_new;
 
-	if (!*epoch || timeline_host(timeline, epoch))
+	if (!*series->epoch || is_off(series->epoch) || (run && run->state_count))
 		return 0;
-	host = host_of(timeline, epoch);
-	return host ? read_host(store, &loading, host, err)
-		    : error_set(err, STORE_TOO_MUCH, "the instance was on too many hosts");
+	if (!run)
+		run = new_run(timeline, series->epoch);
+	if (!run)
+		return error_set(err, STORE_TOO_MUCH, "the instance ran too often");
+	is_new = !run->host->is_mine;
+	extend_run(run, series);
+	return is_new ? read_gaps(store, &loading, run->host, err) : 0;
 }
 
 void timeline_deinit(struct timeline *timeline)
 {
+	free(timeline->hosts);
+	timeline->hosts = NULL;
 	arena_deinit(&timeline->arena);
 }

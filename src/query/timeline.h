@@ -2,10 +2,9 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #pragma once
 
-/* When an instance ran, where, and how far that is known: the runs, hosts and gaps of
+/* When an instance ran, where, and how far that is known: the hosts, runs and states of
  * docs/usage.md, for one window. What lies outside of the window is there as far as the window's
- * answer needs it.
- */
+ * answer needs it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,47 +17,74 @@
 #include "query/identity.h"
 #include "store/store.h"
 
-enum { TIMELINE_RUNS_MAX = 20000, TIMELINE_HOSTS_MAX = 1000, TIMELINE_GAPS_MAX = 100000 };
+enum {
+	TIMELINE_RUNS_MAX = 20000,
+	TIMELINE_HOSTS_MAX = 100 * 1000, /* all that ever told */
+	TIMELINE_GAPS_MAX = 100 * 1000,  /* of the hosts that the instance was on */
+};
 
-/* "Not yet": the end of a run that is open. */
-#define TIME_OPEN INT64_MAX
+/* "Not yet": the end of a run that is open. And the frontier of a host that never told. */
+#define TIME_OPEN  INT64_MAX
+#define TIME_NEVER INT64_MIN
 
-/* virDomainState, as far as it matters here. */
-enum { STATE_UNDEFINED = 0, STATE_RUNNING = 1, STATE_SHUTOFF = 5, REASON_MIGRATED = 3 };
+/* libvirt include/libvirt/libvirt-domain.h: virDomainState and virDomainShutoffReason. */
+enum { STATE_UNDEFINED = 0, STATE_RUNNING = 1, STATE_SHUTOFF = 5, REASON_MIGRATED = 4 };
+
+/* A worker's time. When its clock stepped back, what comes later has the higher segment. */
+struct moment {
+	uint32_t segment;
+	int64_t time_ms;
+};
+
+static inline int moment_compare(struct moment a, struct moment b)
+{
+	if (a.segment != b.segment)
+		return a.segment < b.segment ? -1 : 1;
+	return (a.time_ms > b.time_ms) - (a.time_ms < b.time_ms);
+}
+
+struct state {
+	struct moment at;
+	int64_t state;
+};
 
 struct timeline_host {
 	const char *name;
-	int64_t first_ms;   /* the earliest that its worker told of; TIME_OPEN: nothing */
-	int64_t until_ms;   /* its frontier; TIME_OPEN: it is retired */
-	int64_t retired_ms; /* TIME_OPEN: it is not */
-	struct gap *gaps;   /* those that touch the instance, by time */
+	bool is_mine;        /* the instance was on it */
+	int64_t first_ms;    /* its first `until`; TIME_NEVER */
+	int64_t told_ms;     /* its last `until`; TIME_OPEN: it is retired */
+	int64_t frontier_ms; /* that, or when it came if that was earlier; TIME_OPEN likewise */
+	int64_t silent_ms;   /* the frontier, also of one that is retired */
+	int64_t retired_ms;  /* TIME_OPEN: it is not */
+	struct gap *gaps;    /* of the host, and of the instance on it; of hosts that are mine */
 	size_t gap_count;
-};
-
-/* States of one epoch in one segment, by time: samples whose values are virDomainState. */
-struct stretch {
-	uint32_t segment;
-	const struct sample *states;
-	size_t count;
+	struct state *states; /* all of the instance on this host, in order */
+	size_t state_count;
 };
 
 struct run {
 	const char *epoch;
-	const struct timeline_host *host;
+	struct timeline_host *host;
 	int64_t begin_ms;
-	bool is_begin_known;       /* the epoch's start is known: nothing of it was before */
-	struct stretch *stretches; /* by segment */
-	size_t stretch_count;
-	int64_t last_ms; /* of its last state sample */
-	int64_t last_state, last_reason;
-	int64_t end_ms; /* TIME_OPEN */
+	bool is_begin_known; /* the epoch's start is known: nothing of it was before */
+	struct moment first, last;
+	const struct state *states; /* in order; none of collectors that read none */
+	size_t state_count;
+	int64_t last_reason;
+	int64_t end_ms;       /* TIME_OPEN */
+	int64_t tail_from_ms; /* from when to its end nobody saw it; TIME_OPEN: its end was seen */
+	bool is_migrated;
 };
 
 /* The states of an instance that is defined on a host, and off. */
 struct off {
-	const struct timeline_host *host;
-	const struct sample *states;
+	struct timeline_host *host;
+	const struct state *states; /* in order */
 	size_t count;
+};
+
+struct span {
+	int64_t from_ms, to_ms;
 };
 
 struct timeline {
@@ -70,30 +96,37 @@ struct timeline {
 	size_t run_count;
 	struct off *offs;
 	size_t off_count;
+	/* When the instance was first known, and from when on nothing else was (TIME_OPEN: never).
+	 */
+	int64_t first_known_ms, known_from_ms;
+	struct span *outside; /* of runs, from known_from_ms on */
+	size_t outside_count;
 };
 
-/* Reads it, with the hosts of its runs. Free it in every case. 0; STORE_TOO_MUCH with a text; else
- * as the store. */
+/* Reads it. Free it in every case. 0; STORE_TOO_MUCH with a text; else as the store. */
 MUST_CHECK int timeline_read(struct store *store, const struct identity *identity, int64_t from_ms,
 	int64_t to_ms, int64_t now_ms, struct timeline *ret_timeline, struct error *err);
 void timeline_deinit(struct timeline *timeline);
 CLEANUP_DEFINE_VALUE(struct timeline, timeline_deinit)
 
-/* Reads the host of an epoch that has no states, if it is not known yet. */
-MUST_CHECK int timeline_know_host(struct timeline *timeline, struct store *store,
-	const struct identity *identity, const char *epoch, struct error *err);
+/* Adds what a series says of an epoch that has no states; nothing if it has. */
+MUST_CHECK int timeline_add_stateless(struct timeline *timeline, struct store *store,
+	const struct identity *identity, const struct store_series *series, struct error *err);
+
+/* Finds the ends of runs and what is outside of them. After all is added. 0 or -ENOMEM. */
+MUST_CHECK int timeline_settle(struct timeline *timeline);
 
 /* NULL if there is none. */
 const struct run *timeline_run(const struct timeline *timeline, const char *epoch);
-const struct timeline_host *timeline_host(const struct timeline *timeline, const char *epoch);
 
-/* When a run ended that was last seen at last_ms and was not seen to end; TIME_OPEN if it may go
- * on. */
-int64_t timeline_end_unseen(
-	const struct timeline *timeline, const struct timeline_host *host, int64_t last_ms);
+/* When the run begins that goes on after this one's end; TIME_OPEN if there is none. */
+int64_t timeline_next_run(const struct timeline *timeline, const struct run *run);
 
-/* Whether a state other than its end was read of it. */
-bool run_is_seen(const struct run *run);
+/* Sorts spans and makes them apart; returns how many are left. And the part of `span` without
+ * spans that are so: `each` is called for its pieces. */
+size_t spans_unite(struct span *spans, size_t count);
+void spans_subtract(struct span span, const struct span *holes, size_t count,
+	void (*each)(void *context, struct span piece), void *context);
 
 /* Kind of the records that retire a host: the key is the host, the value its last ms as text. */
 #define RETIRED_KIND "retired"

@@ -79,8 +79,7 @@ static void take_heartbeat(struct admission *admission, const struct heartbeat *
 }
 
 /* Adds a gap of the peer's host to the batch, which is made if there is none. */
-static int add_gap(struct batch **batch, const struct peer *peer, int64_t from_ms, int64_t to_ms,
-	const char *reason)
+static int add_gap(struct batch **batch, const struct peer *peer, const struct frontier_gap *lost)
 {
 	struct gap *gap;
 	int r = *batch ? 0 : batch_new(batch);
@@ -92,28 +91,13 @@ static int add_gap(struct batch **batch, const struct peer *peer, int64_t from_m
 	gap = batch_add_gap(*batch);
 	if (!gap)
 		return -ENOMEM;
-	*gap = (struct gap){ .from_ms = MIN_OF(from_ms ? from_ms : to_ms, to_ms),
-		.to_ms = to_ms,
-		.reason = reason };
+	*gap = (struct gap){
+		.from_ms = lost->from_ms, .to_ms = lost->to_ms, .reason = lost->reason
+	};
 	return 0;
 }
 
-/* When the message's readings began and ended, as well as can be said. */
-static int64_t begin_of(const struct taking *taking)
-{
-	return taking->envelope->first_ms ? taking->envelope->first_ms
-					  : taking->peer->frontier.until_ms;
-}
-
-static int64_t end_of(const struct taking *taking)
-{
-	if (taking->envelope->last_ms || taking->envelope->until_ms)
-		return MAX_OF(taking->envelope->last_ms, taking->envelope->until_ms);
-	return clock_wall_ms(taking->admission->options.clock);
-}
-
-/* Takes the number; what is lost for good before it becomes a gap. */
-static int take_number(const struct taking *taking, struct batch **batch)
+static void take_number(const struct taking *taking)
 {
 	const struct envelope *envelope = taking->envelope;
 	const struct sequence_claim claim = { envelope->sequence, envelope->oldest,
@@ -123,31 +107,30 @@ static int take_number(const struct taking *taking, struct batch **batch)
 
 	(void)sequences_take(&peer->sequences, &claim);
 	if (peer->sequences.gone == gone)
-		return 0;
+		return;
 	count(taking->admission, COUNTER_GONE, peer->sequences.gone - gone);
 	log_warning("worker '%s': %" PRIu64 " messages before number %" PRIu64
 		    " were lost before they came here",
 		peer->worker, peer->sequences.gone - gone, envelope->sequence);
-	return add_gap(batch, peer, peer->frontier.until_ms,
-		envelope->first_ms ? envelope->first_ms : end_of(taking), "missing");
 }
 
-/* What the envelope says of times: the frontier, and how far an older spool is behind it. */
-static int take_times(const struct taking *taking, struct batch **batch)
+/* The frontier moves. What is lost becomes a gap; as far as it is certain, at once, for with this
+ * message the number of what is lost counts as dealt with. */
+static int take_times(const struct taking *taking, bool is_refused, struct batch **batch)
 {
 	const struct envelope *envelope = taking->envelope;
+	const struct frontier_note note = { envelope->sequence, envelope->previous,
+		envelope->last_ms, envelope->until_ms,
+		clock_wall_ms(taking->admission->options.clock), is_refused };
 	struct peer *peer = taking->peer;
-	int64_t first_ms = envelope->first_ms ? envelope->first_ms : envelope->until_ms;
+	struct frontier_gap gap;
 	int r = 0;
 
-	if (peer->lost_ms && first_ms && peer->lost_ms < first_ms)
-		r = add_gap(batch, peer, peer->lost_ms, first_ms, "spool-lost");
-	if (first_ms) {
-		peer->lost_ms = 0;
-		peer->first_ms = peer->first_ms ? MIN_OF(peer->first_ms, first_ms) : first_ms;
-	}
-	frontier_note(&peer->frontier, envelope->sequence, envelope->until_ms);
-	frontier_reach(&peer->frontier, peer->sequences.until);
+	frontier_take(&peer->frontier, &note);
+	while (r == 0 && frontier_reach(&peer->frontier, peer->sequences.until, &gap))
+		r = add_gap(batch, peer, &gap);
+	if (r == 0 && frontier_lost(&peer->frontier, &gap))
+		r = add_gap(batch, peer, &gap);
 	return r;
 }
 
@@ -158,12 +141,9 @@ static int take_envelope(const struct taking *taking, bool is_refused, struct ba
 	struct peer *peer = taking->peer;
 	int r = *batch && (*batch)->host[0] ? peer_name_host(peer, (*batch)->host) : 0;
 
-	if (r == 0 && is_refused)
-		r = add_gap(batch, peer, begin_of(taking), end_of(taking), "refused");
+	take_number(taking);
 	if (r == 0)
-		r = take_number(taking, batch);
-	if (r == 0)
-		r = take_times(taking, batch);
+		r = take_times(taking, is_refused, batch);
 	item->token = peer;
 	item->source = peer_source(peer);
 	peer->in_flight++;

@@ -2,6 +2,35 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include "server/frontier.h"
 
+#include <stdlib.h>
+
+#include "base/macros.h"
+
+void frontier_deinit(struct frontier *frontier)
+{
+	free(frontier->ahead);
+	frontier->ahead = NULL;
+	frontier->count = frontier->room = 0;
+}
+
+static bool make_room(struct frontier *frontier)
+{
+	size_t room = frontier->room ? 2 * frontier->room : 8;
+	struct frontier_note *larger;
+
+	if (frontier->count < frontier->room)
+		return true;
+	if (room > FRONTIER_AHEAD_MAX)
+		return false;
+	larger = reallocarray(frontier->ahead, room, sizeof(*larger));
+	if (!larger)
+		return false;
+	frontier->ahead = larger;
+	frontier->room = room;
+	return true;
+}
+
+/* The waiting message with the lowest number. */
 static size_t lowest(const struct frontier *frontier)
 {
 	size_t place = 0;
@@ -17,24 +46,87 @@ static void forget(struct frontier *frontier, size_t place)
 	frontier->ahead[place] = frontier->ahead[--frontier->count];
 }
 
-void frontier_note(struct frontier *frontier, uint64_t sequence, int64_t until_ms)
+/* The one behind it then follows the one before it. */
+static void forget_lowest(struct frontier *frontier)
 {
-	if (!until_ms)
-		return;
-	if (frontier->count == FRONTIER_AHEAD_MAX)
-		forget(frontier, lowest(frontier));
-	frontier->ahead[frontier->count].sequence = sequence;
-	frontier->ahead[frontier->count++].until_ms = until_ms;
+	size_t place = lowest(frontier);
+	const struct frontier_note forgotten = frontier->ahead[place];
+
+	forget(frontier, place);
+	for (size_t i = 0; i < frontier->count; i++)
+		if (frontier->ahead[i].previous == forgotten.sequence)
+			frontier->ahead[i].previous = forgotten.previous;
 }
 
-void frontier_reach(struct frontier *frontier, uint64_t sequence)
+void frontier_take(struct frontier *frontier, const struct frontier_note *note)
+{
+	if (note->sequence <= frontier->last)
+		return;
+	/* What came already may follow an earlier one now, where those between were thinned out. */
+	for (size_t i = 0; i < frontier->count; i++)
+		if (frontier->ahead[i].sequence == note->sequence) {
+			frontier->ahead[i].previous =
+				MIN_OF(frontier->ahead[i].previous, note->previous);
+			return;
+		}
+	if (!make_room(frontier) && frontier->count)
+		forget_lowest(frontier);
+	if (frontier->count < frontier->room)
+		frontier->ahead[frontier->count++] = *note;
+}
+
+/* Before anything was told, nothing is known to be lost. */
+static void lose(struct frontier *frontier, const char *reason, int64_t last_ms)
+{
+	if (frontier->lost.reason)
+		frontier->lost.to_ms = MAX_OF(frontier->lost.to_ms, last_ms);
+	else if (frontier->until_ms)
+		frontier->lost = (struct frontier_gap){ reason, frontier->until_ms, last_ms };
+}
+
+/* Whether a gap is whole now. */
+static bool tell(
+	struct frontier *frontier, const struct frontier_note *note, struct frontier_gap *ret_gap)
+{
+	bool is_whole = frontier->lost.reason && note->until_ms >= frontier->lost.to_ms;
+
+	if (is_whole)
+		*ret_gap = (struct frontier_gap){ frontier->lost.reason,
+			MIN_OF(frontier->lost.from_ms, note->until_ms),
+			MAX_OF(frontier->lost.from_ms, note->until_ms) };
+	if (is_whole)
+		frontier->lost.reason = NULL;
+	if (!frontier->first_ms)
+		frontier->first_ms = note->until_ms;
+	frontier->until_ms = note->until_ms;
+	frontier->heard_ms = note->heard_ms;
+	return is_whole;
+}
+
+bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontier_gap *ret_gap)
 {
 	while (frontier->count) {
 		size_t place = lowest(frontier);
+		const struct frontier_note note = frontier->ahead[place];
 
-		if (frontier->ahead[place].sequence > sequence)
-			return;
-		frontier->until_ms = frontier->ahead[place].until_ms;
+		if (note.sequence > sequence)
+			return false;
 		forget(frontier, place);
+		if (note.previous > frontier->last)
+			lose(frontier, "missing", note.last_ms);
+		if (note.is_refused)
+			lose(frontier, "refused", note.last_ms);
+		frontier->last = note.sequence;
+		if (note.until_ms && tell(frontier, &note, ret_gap))
+			return true;
 	}
+	return false;
+}
+
+bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap)
+{
+	if (!frontier->lost.reason || frontier->lost.to_ms <= frontier->lost.from_ms)
+		return false;
+	*ret_gap = frontier->lost;
+	return true;
 }

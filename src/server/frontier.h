@@ -2,26 +2,56 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #pragma once
 
-/* Until when a worker's readings have arrived: what its messages say, as far as their numbers have
- * come without a hole. What a message above a hole says waits here; when too much waits, the lowest
- * number's word is forgotten, for the later ones say more. */
+/* Until when a worker's readings have arrived, and what of them is lost: what its messages say, in
+ * the order of their numbers, as far as these have come without a hole, or with holes that will
+ * stay.
+ *
+ * A gap begins at the last `until` before what is lost, and ends at the first one behind it that is
+ * not before the last reading of the message behind (docs/usage.md). Messages above a hole wait
+ * here: as many as there may be ahead of a hole (sequences.h). Without memory for them, or beyond
+ * that, the lowest one's word is forgotten; then at worst a gap is told that is none. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FRONTIER_AHEAD_MAX = 32 };
+#include "base/macros.h"
 
-struct frontier {
-	int64_t until_ms; /* 0: not known */
-	struct {
-		uint64_t sequence;
-		int64_t until_ms;
-	} ahead[FRONTIER_AHEAD_MAX];
-	size_t count;
+enum { FRONTIER_AHEAD_MAX = 4096 };
+
+struct frontier_note {
+	uint64_t sequence;
+	uint64_t previous; /* the number that the worker kept before it */
+	int64_t last_ms;   /* the last time of its readings; 0: none */
+	int64_t until_ms;  /* 0: it says nothing */
+	int64_t heard_ms;  /* when it came, by the server's clock */
+	bool is_refused;   /* all or some of it */
 };
 
-/* Message `sequence` says that everything until then is in it or in earlier ones; 0: nothing. */
-void frontier_note(struct frontier *frontier, uint64_t sequence, int64_t until_ms);
+/* Texts are static. */
+struct frontier_gap {
+	const char *reason;
+	int64_t from_ms, to_ms;
+};
 
-/* Every number up to `sequence` has come. */
-void frontier_reach(struct frontier *frontier, uint64_t sequence);
+struct frontier {
+	uint64_t last;               /* the number up to which all was taken into account */
+	int64_t first_ms;            /* the first `until` of all; 0: none yet */
+	int64_t until_ms;            /* the last one; 0: none yet */
+	int64_t heard_ms;            /* when that came */
+	struct frontier_gap lost;    /* reason NULL: nothing; to_ms: not before that */
+	struct frontier_note *ahead; /* owned */
+	size_t count, room;
+};
+
+void frontier_deinit(struct frontier *frontier);
+CLEANUP_DEFINE_VALUE(struct frontier, frontier_deinit)
+
+void frontier_take(struct frontier *frontier, const struct frontier_note *note);
+
+/* Every number up to `sequence` has come, or is gone for good. Call it until it is false: each true
+ * is a gap that is whole. */
+bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontier_gap *ret_gap);
+
+/* What is certain of a gap that is not whole yet. */
+bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap);

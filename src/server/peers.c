@@ -24,6 +24,7 @@ static void destroy_peer(void **item)
 	free(peer->topic);
 	free(peer->worker);
 	free(peer->spool);
+	frontier_deinit(&peer->frontier);
 	free(peer->host);
 	free(peer);
 	*item = NULL;
@@ -57,19 +58,18 @@ struct peers *peers_free(struct peers *peers)
 	return NULL;
 }
 
-/* Takes over what the store knows of this spool; and how far another one of the worker came, if
- * this one is new: what that one still held is lost. */
+/* Takes over what the store knows of this spool. */
 static int take_source(void *context, const struct store_source *source)
 {
 	struct peer *peer = context;
 
-	if (strcmp(source->spool, peer->spool) != 0) {
-		peer->lost_ms = MAX_OF(peer->lost_ms, source->until_ms);
-		return peer_name_host(peer, source->host);
-	}
+	if (strcmp(source->spool, peer->spool) != 0)
+		return 0;
 	peer->sequences.until = peer->durable = source->sequence;
+	peer->frontier.last = source->sequence;
+	peer->frontier.first_ms = source->first_ms;
 	peer->frontier.until_ms = source->until_ms;
-	peer->first_ms = source->first_ms;
+	peer->frontier.heard_ms = source->heard_ms;
 	return peer_name_host(peer, source->host);
 }
 
@@ -102,8 +102,6 @@ static int add(struct peers *peers, const struct envelope *envelope, struct peer
 	if (!peer)
 		return -ENOMEM;
 	r = store_sources(peers->store, NULL, peer->worker, take_source, peer, err);
-	if (peer->durable)
-		peer->lost_ms = 0;
 	if (r == 0 && zhashx_insert(peers->table, peer->topic, peer) < 0)
 		r = -ENOMEM;
 	if (r != 0) {
@@ -126,7 +124,8 @@ int peer_name_host(struct peer *peer, const char *host)
 struct store_source peer_source(const struct peer *peer)
 {
 	return (struct store_source){ peer->worker, peer->spool, peer->host ? peer->host : "",
-		peer->sequences.until, peer->first_ms, peer->frontier.until_ms };
+		peer->sequences.until, peer->frontier.first_ms, peer->frontier.until_ms,
+		peer->frontier.heard_ms };
 }
 
 int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,

@@ -24,9 +24,7 @@ struct peer {
 	char *host; /* the first that it named; NULL until then */
 	struct sequences sequences;
 	struct frontier frontier;
-	int64_t first_ms; /* the earliest time it told of; 0: none */
-	int64_t lost_ms;  /* the frontier of another spool that it replaces; 0: none, or recorded */
-	uint64_t durable; /* every number up to it is stored or refused */
+	uint64_t durable;   /* every number up to it is stored or refused */
 	uint64_t in_flight; /* items of it at the writer */
 	int64_t heard_ms;   /* monotonic */
 	int64_t acknowledged_ms;

@@ -137,6 +137,19 @@ static void numbers_that_were_thinned_out_are_not_waited_for(void **state)
 	assert_int_equal(sequences.gone, 0);
 }
 
+static void what_was_thinned_since_is_told_by_a_number_that_came(void **state)
+{
+	struct sequences sequences = { 0 };
+
+	(void)take(&sequences, 1, 1);
+	(void)take(&sequences, 5, 1);
+	assert_int_equal(sequences.until, 1);
+	assert_int_equal(
+		sequences_take(&sequences, &(struct sequence_claim){ 5, 1, 1 }), SEQUENCES_NEW);
+	assert_int_equal(sequences.until, 5);
+	assert_int_equal(sequences.gone, 0);
+}
+
 static void what_was_thinned_below_the_oldest_is_not_gone(void **state)
 {
 	struct sequences sequences = { 0 };
@@ -180,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_known_number_that_tells_of_a_loss_frees_what_waits),
 		cmocka_unit_test(a_number_beyond_the_window_must_come_again),
 		cmocka_unit_test(numbers_that_were_thinned_out_are_not_waited_for),
+		cmocka_unit_test(what_was_thinned_since_is_told_by_a_number_that_came),
 		cmocka_unit_test(what_was_thinned_below_the_oldest_is_not_gone),
 		cmocka_unit_test(a_thinned_stretch_may_be_longer_than_the_window),
 		cmocka_unit_test(a_jump_leaves_no_trace_of_the_window_before),

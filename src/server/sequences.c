@@ -75,10 +75,13 @@ enum sequences_outcome sequences_look(
 
 	if (claim->number <= sequences->until)
 		return SEQUENCES_KNOWN;
-	/* One that came already may bring the word that what is waited for below it is gone. */
+	/* One that came already may bring the word that what is waited for below it is gone, or was
+	 * thinned out since. */
 	if (claim->number <= sequences->until + SEQUENCES_WINDOW &&
 		is_ahead(sequences, claim->number))
-		return until > sequences->until ? SEQUENCES_NEW : SEQUENCES_KNOWN;
+		return until > sequences->until || claim->previous + 1 < claim->number
+			       ? SEQUENCES_NEW
+			       : SEQUENCES_KNOWN;
 	if (claim->previous <= until)
 		return SEQUENCES_NEW;
 	return claim->number - until > SEQUENCES_WINDOW ? SEQUENCES_TOO_FAR : SEQUENCES_NEW;

@@ -601,12 +601,12 @@ static const char *sources_text(struct fixture *fixture, const char *host, const
 static void what_is_known_of_a_spool_only_moves_forward(void **state)
 {
 	static const struct store_source sources[] = {
-		{ "w1", "a", "", 5, 0, 0 },
-		{ "w1", "b", "h1", 7, 700, 800 },
-		{ "w1", "a", "h1", 6, 300, 600 },
-		{ "w1", "a", "", 6, 200, 0 },
-		{ "w1", "a", "", 4, 400, 900 },
-		{ "w2", "a", "h2", 1, 100, 100 },
+		{ "w1", "a", "", 5, 0, 0, 9 },
+		{ "w1", "b", "h1", 7, 700, 800, 9 },
+		{ "w1", "a", "h1", 6, 300, 600, 9 },
+		{ "w1", "a", "", 6, 200, 0, 9 },
+		{ "w1", "a", "", 4, 400, 900, 9 },
+		{ "w2", "a", "h2", 1, 100, 100, 9 },
 	};
 	struct fixture *fixture = *state;
 
@@ -911,7 +911,7 @@ static void a_restart_loses_nothing(void **state)
 
 	make_items(items);
 	append_in_pieces(fixture, items, 100);
-	commit_source(fixture, &(struct store_source){ "w", "a", "h", 5, 100, 200 });
+	commit_source(fixture, &(struct store_source){ "w", "a", "h", 5, 100, 200, 300 });
 	before = dump(fixture);
 	listed = strdup(instances_text(fixture, &everyone));
 	for (int round = 0; round < 3; round++) {

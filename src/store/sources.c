@@ -74,8 +74,10 @@ int sources_advance(struct sources *sources, const struct store_source *source)
 	if (source->sequence < kept->sequence)
 		return 0;
 	kept->sequence = source->sequence;
-	if (source->until_ms)
+	if (source->until_ms) {
 		kept->until_ms = source->until_ms;
+		kept->heard_ms = source->heard_ms;
+	}
 	return 0;
 }
 

@@ -49,8 +49,9 @@ struct store_source {
 	const char *spool;
 	const char *host;  /* whose instances it reads; "" if it has not said */
 	uint64_t sequence; /* every number up to this one is stored, refused, or known to be lost */
-	int64_t first_ms;  /* the earliest time that it has told of; 0: none yet */
-	int64_t until_ms;  /* the frontier: all that it read until then is dealt with; 0: unknown */
+	int64_t first_ms;  /* its first `until`; 0: none yet */
+	int64_t until_ms; /* its last one: all that it read until then is dealt with; 0: none yet */
+	int64_t heard_ms; /* when that came, by the server's clock */
 };
 
 /* A fact that is no reading: a gap, a retired host, a figure of a closed month. Kind and key name

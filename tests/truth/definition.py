@@ -301,18 +301,21 @@ class Knowledge:
             self.timelines[uuid] = Timeline(self, self.instance(uuid))
         return self.timelines[uuid]
 
-    def usage(self, uuid, metric, parameter, begin, end, now):
+    def usage(self, uuid, metric, parameter, begin, end, now, only_host=None):
         timeline = self.timeline(uuid)
         if metric in TIMES:
-            return timeline.time_usage(metric, parameter, begin, end, now)
+            return timeline.time_usage(metric, parameter, begin, end, now, only_host)
         if parameter != "total" or COUNTERS[metric][0] not in DEVICE_GROUPS:
-            return timeline.usage(metric, parameter, begin, end, now)
+            return timeline.usage(metric, parameter, begin, end, now, only_host)
         parameters = timeline.parameters(metric) or [None]
-        return add_up([timeline.usage(metric, each, begin, end, now) for each in parameters],
-                      parallel=True)
+        return add_up([timeline.usage(metric, each, begin, end, now, only_host)
+                       for each in parameters], parallel=True)
 
     def usage_by(self, field_name, uuid, metric, parameter, begin, end, now):
-        """{value of the field: Answer}"""
+        """{value of the field: Answer}; a host's value is of what ran there."""
+        if field_name == "host":
+            return {host: self.usage(uuid, metric, parameter, begin, end, now, host)
+                    for host in self.timeline(uuid).hosts()}
         parts = {}
         for value, low, high in self.timeline(uuid).split(field_name, begin, end):
             parts.setdefault(value, []).append(self.usage(uuid, metric, parameter, low, high, now))
@@ -708,54 +711,62 @@ class Timeline:
             latest = max(latest, found)
         return latest
 
+    def known_since(self, run, begin):
+        """Since when a run is, for a window from `begin`: its start; or its last reading before."""
+        if run.start_known:
+            return run.begin
+        return max((time for (segment, time), _, _ in self.states.get(run.epoch, ())
+                    if segment == run.first[0] and time <= begin), default=run.begin)
+
     # answers
 
-    def usage(self, metric, parameter, begin, end, now):
+    def usage(self, metric, parameter, begin, end, now, only_host=None):
         group, column = COUNTERS[metric]
         value, edges, unknown = 0, 0, list(self.unknown_off)
         judgement = Judgement(self, begin, end, now)
         for run in self.runs:
             families = self.family_map(run.epoch, group, column).get(parameter, [])
             for family in families:
-                value += family.usage(begin, end)
-                edges += family.uncertainty(begin, end)
+                if only_host in (None, run.host):
+                    value += family.usage(begin, end)
+                    edges += family.uncertainty(begin, end)
             key, keys = (run.epoch, group, column, parameter), self.witnesses(run, group, column)
             if key not in self.unknowns:
                 self.unknowns[key] = self.unknown_in_run(run, keys, families)
             unknown += self.unknowns[key]
             if run.begin < end:
-                last = max((family.last[1] for family in families), default=run.begin)
+                last = max((family.last[1] for family in families),
+                           default=self.known_since(run, begin))
                 judgement.run(run, self.settled(run, keys, families, end), last)
         return judgement.answer(value, edges, unknown)
 
     # time
 
-    def state_pieces(self):
+    def state_pieces(self, only_host):
         """[(from, to, state, in a run?)] one after another: what holds at each time."""
-        pieces = []
+        pieces, time = [], -INFINITY
         for run in self.runs:
-            time = run.begin if not pieces else max(run.begin, pieces[-1][1])
+            time = max(run.begin, time)
             states = self.states.get(run.epoch, [])
             for i, (key, state, _) in enumerate(states):
                 following = states[i + 1][0][1] if i + 1 < len(states) else key[1]
-                if following > time and i + 1 < len(states):
-                    pieces.append((time, following, state, True))
+                if following > time and (i == 0 or i + 1 < len(states)):
+                    if only_host in (None, run.host):
+                        pieces.append((time, following, state, True))
                     time = following
-                elif i == 0 and key[1] > time:
-                    pieces.append((time, key[1], state, True))
-                    time = key[1]
-        return sorted(pieces + self.off_pieces())
+        return sorted(pieces + self.off_pieces(only_host))
 
-    def off_pieces(self):
+    def off_pieces(self, only_host):
         """While it is defined and off: since a sample that says 5, outside of runs."""
-        defined = [part for name in self.hosts() for part in self.presence(name)]
+        defined = [part for name in self.hosts() if only_host in (None, name)
+                   for part in self.presence(name)]
         pieces = []
         for low, high in self.off:
             for begin, end in unite((max(low, begin), min(high, end)) for begin, end in defined):
                 pieces.append((begin, end, SHUTOFF, False))
         return pieces
 
-    def time_usage(self, metric, parameter, begin, end, now):
+    def time_usage(self, metric, parameter, begin, end, now, only_host=None):
         unknown = list(self.unknown_off)
         judgement = Judgement(self, begin, end, now)
         for run in self.runs:
@@ -766,11 +777,11 @@ class Timeline:
                 judgement.run(run, self.settled(run, [], families, end), last)
         holes = unite((low, high) for low, high, _ in unknown)
         value = 0
-        for low, high, state, in_run in self.state_pieces():
+        for low, high, state, in_run in self.state_pieces(only_host):
             weight = self.weight(metric, parameter, state, in_run)
             for low, high in subtract((max(low, begin), min(high, end)), holes):
                 value += weight(low, high)
-        edges = self.state_doubt(parameter, begin, end) if metric == "state_time" else 0
+        edges = self.doubt(metric, parameter, begin, end, only_host)
         if metric != "state_time" and not self.infos:
             judgement.complete = False
         return judgement.answer(value, edges, unknown)
@@ -796,16 +807,27 @@ class Timeline:
             (until - since) * factor * info.get(name, 0)
             for info, since, until in self.infos_between(low, high))
 
-    def state_doubt(self, parameter, begin, end):
+    def doubt(self, metric, parameter, begin, end, only_host):
         """A change is somewhere between its two samples."""
         doubt = 0
         for epoch, states in self.states.items():
+            host, _, rest = epoch.partition("/")
+            if only_host not in (None, host):
+                continue
+            weight = self.weight(metric, "total", SHUTOFF, rest != "off")
             for (before, old, _), (after, new, _) in zip(states, states[1:]):
-                counts = (old == 0) != (new == 0) if parameter == "total" else \
-                    parameter in (STATES[old], STATES[new])
-                if old != new and counts:
-                    doubt += max(0, min(end, after[1]) - max(begin, before[1]))
+                low, high = max(begin, before[1]), min(end, after[1])
+                if low < high and self.concerns(metric, parameter, old, new):
+                    doubt += weight(low, high)
         return doubt
+
+    @staticmethod
+    def concerns(metric, parameter, old, new):
+        if metric in ("vcpus_time", "memory_time"):
+            return (old == SHUTOFF) != (new == SHUTOFF)
+        if metric == "disk_time" or parameter == "total":
+            return (old == 0) != (new == 0)
+        return old != new and parameter in (STATES[old], STATES[new])
 
     # infos
 

@@ -68,6 +68,7 @@ class Direct(Asked):
         self.is_durable = store != "memory"
         self.waiting = 0
         self.now = None
+        self.taken = []
 
     def __enter__(self):
         return self
@@ -109,14 +110,20 @@ class Direct(Asked):
 
     def take(self, delivery):
         self.set_now(delivery.time)
-        kind, body, envelope = (frame.decode() for frame in delivery.frames())
-        self.write("M", kind, body, envelope)
+        self.taken.append(delivery)
+        self.write_delivery(delivery)
+
+    def write_delivery(self, delivery):
+        self.write("M", *(frame.decode() for frame in delivery.frames()))
 
     def commit(self):
         return json.loads(self.command("C")[3:])
 
     def restart(self):
+        """A worker sends everything again that was not acknowledged: here all, which is the same."""
         self.command("R")
+        for delivery in list(self.taken):
+            self.write_delivery(delivery)
 
     def seal(self, now):
         self.command("S", str(now))

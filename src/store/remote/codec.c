@@ -126,6 +126,7 @@ void codec_write_source(struct buffer *to, const struct store_source *source)
 	buffer_write_varint(to, source->sequence);
 	buffer_write_signed(to, source->first_ms);
 	buffer_write_signed(to, source->until_ms);
+	buffer_write_signed(to, source->heard_ms);
 }
 
 int codec_read_source(struct cursor *from, struct arena *arena, struct store_source *ret_source)
@@ -138,6 +139,7 @@ int codec_read_source(struct cursor *from, struct arena *arena, struct store_sou
 	source.sequence = cursor_read_varint(from);
 	source.first_ms = cursor_read_signed(from);
 	source.until_ms = cursor_read_signed(from);
+	source.heard_ms = cursor_read_signed(from);
 	if (from->is_broken)
 		return -EBADMSG;
 	*ret_source = source;

@@ -20,7 +20,7 @@ static const char schema[] =
 	"INTEGER, parameter TEXT, epoch TEXT, life TEXT, segment INTEGER, start INTEGER, told "
 	"INTEGER);"
 	"CREATE TABLE IF NOT EXISTS sources(worker TEXT, spool TEXT, host TEXT, sequence INTEGER,"
-	" first INTEGER, until INTEGER, PRIMARY KEY(worker, spool)) WITHOUT ROWID;"
+	" first INTEGER, until INTEGER, heard INTEGER, PRIMARY KEY(worker, spool)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS records(kind TEXT, key TEXT, value BLOB,"
 	" PRIMARY KEY(kind, key)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS journal(id INTEGER PRIMARY KEY"
@@ -35,12 +35,14 @@ static const char *const sql[STATEMENTS_MAX] = {
 	[ADD_TRACK] = "INSERT OR REPLACE INTO tracks VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	/* As sources_advance. */
 	[ADVANCE_SOURCE] =
-		("INSERT INTO sources VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
+		("INSERT INTO sources VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET"
 		 " host = iif(excluded.host = '', host, excluded.host),"
 		 " first = iif(excluded.first = 0, first,"
 		 "  iif(first = 0, excluded.first, min(first, excluded.first))),"
 		 " until = iif(excluded.sequence < sequence OR excluded.until = 0, until,"
 		 "  excluded.until),"
+		 " heard = iif(excluded.sequence < sequence OR excluded.until = 0, heard,"
+		 "  excluded.heard),"
 		 " sequence = max(sequence, excluded.sequence)"),
 	[PUT_RECORD] = "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)",
 	[GET_RECORDS] = "SELECT key, value FROM records WHERE kind = ?1 AND key >= ?2 ORDER BY key",

@@ -21,6 +21,7 @@ static int write_source(
 	sqlite3_bind_int64(statement, 4, (int64_t)source->sequence);
 	sqlite3_bind_int64(statement, 5, source->first_ms);
 	sqlite3_bind_int64(statement, 6, source->until_ms);
+	sqlite3_bind_int64(statement, 7, source->heard_ms);
 	return catalogue_run(store, ADVANCE_SOURCE, err);
 }
 
@@ -59,7 +60,8 @@ static int load_source(struct sqlite_store *store, sqlite3_stmt *row, struct err
 	const struct store_source source = { (const char *)sqlite3_column_text(row, 0),
 		(const char *)sqlite3_column_text(row, 1),
 		(const char *)sqlite3_column_text(row, 2), (uint64_t)sqlite3_column_int64(row, 3),
-		sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 5) };
+		sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 5),
+		sqlite3_column_int64(row, 6) };
 
 	if (!source.worker || !source.spool || !source.host) {
 		store->counters.corrupt++;
@@ -71,8 +73,8 @@ static int load_source(struct sqlite_store *store, sqlite3_stmt *row, struct err
 int facts_load(struct sqlite_store *store, struct error *err)
 {
 	return catalogue_load_rows(store,
-		"SELECT worker, spool, host, sequence, first, until FROM sources", load_source,
-		err);
+		"SELECT worker, spool, host, sequence, first, until, heard FROM sources",
+		load_source, err);
 }
 
 int facts_records(struct sqlite_store *store, const char *kind, const char *prefix,
