@@ -236,7 +236,7 @@ static int write_reading(
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct track_key key = { resident, tuple->group, tuple->parameter,
 			reading->epoch, tuple->life, reading->segment };
-		const struct row row = { reading->time_ms, 0, tuple->present };
+		const struct row row = { reading->time_ms, 0, tuple->present, false };
 		struct track *track;
 
 		pthread_mutex_lock(&store->lock);

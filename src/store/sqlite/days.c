@@ -150,7 +150,7 @@ void days_close(struct sqlite_store *store)
 
 static bool is_sealed_now(const struct row *row, uint64_t journal, int64_t day)
 {
-	return row->journal <= journal && floor_divide(row->time_ms, DAY_MS) == day;
+	return row_is_of(row, journal) && floor_divide(row->time_ms, DAY_MS) == day;
 }
 
 /* What a day's file has of a track. */
@@ -339,7 +339,8 @@ static int64_t next_day(struct sqlite_store *store, uint64_t journal, int64_t af
 			for (size_t k = 0; k < track->count; k++) {
 				int64_t day = floor_divide(track->rows[k].time_ms, DAY_MS);
 
-				if (track->rows[k].journal <= journal && day > after && day < next)
+				if (row_is_of(&track->rows[k], journal) && day > after &&
+					day < next)
 					next = day;
 			}
 		}
