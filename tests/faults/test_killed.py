@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""kanyun-server, killed at random moments while hosts send to it."""
+
+import random
+
+from harness import Server
+from load import LONG, Load, check, check_usages, note
+
+OPTIONS = ["server.seal_after_seconds=1", "server.retention_check_seconds=1", "log.level=warning"]
+
+
+def test_killed_at_any_moment_it_keeps_what_it_acknowledged(start):
+    kills, in_flight = 1000 if LONG else 60, 0
+    rng, load = random.Random(4), Load()
+    for kill in range(kills):
+        server = start(Server, *OPTIONS)
+        load.connect(server)
+        before = [host.acknowledged for host in load.hosts]
+        # The maintenance begins after a second: some live long enough to be killed in it.
+        load.pump_for(rng.uniform(0.95, 1.2) if kill % 8 == 7 else rng.uniform(0.005, 0.15))
+        server.kill()
+        in_flight += load.drain() > 0
+        load.close()
+        server = start(Server, *OPTIONS)
+        check(load, server, last=max(host.acknowledged - begin
+                                     for host, begin in zip(load.hosts, before)) + 10)
+        server.kill()
+    server = start(Server, *OPTIONS)
+    load.finish(server)
+    found = check(load, server)
+    check_usages(load, server, start)
+    assert in_flight >= 0.9 * kills
+    note("server killed", kills, found, in_flight / kills)
