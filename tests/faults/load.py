@@ -91,6 +91,10 @@ class Host:
             self.send(message)
             self.sent += 1
 
+    def repeat(self):
+        if self.in_flight() and self.peer.push.poll(0, zmq.POLLOUT):
+            self.send(self.messages[self.acknowledged])
+
     def take_acknowledgements(self, timeout_ms=0):
         while self.peer.sub.poll(timeout_ms):
             number = json.loads(self.peer.sub.recv_multipart()[1])["ack"]
@@ -121,13 +125,17 @@ class Load:
             host.close()
 
     def pump(self, timeout_ms=20):
-        """Sends what may be sent and takes the acknowledgements that come."""
+        """Sends what may be sent and takes the acknowledgements that come. One that came before
+        we had subscribed is had again by sending the same number once more."""
         poller = zmq.Poller()
         for host in self.hosts:
             poller.register(host.peer.sub, zmq.POLLIN)
         if poller.poll(timeout_ms):
             for host in self.hosts:
                 host.take_acknowledgements()
+        else:
+            for host in self.hosts:
+                host.repeat()
         for host in self.hosts:
             host.top_up()
 
@@ -155,7 +163,8 @@ class Load:
                 host.sent += 1
         for host in self.hosts:
             while host.in_flight():
-                host.take_acknowledgements(TIMEOUT * 1000)
+                host.take_acknowledgements(100)
+                host.repeat()
         self.close()
 
     def acknowledged_samples(self):
