@@ -32,3 +32,18 @@ def test_killed_at_any_moment_it_keeps_what_it_acknowledged(start):
     check_usages(load, server, start)
     assert in_flight >= 0.9 * kills
     note("server killed", kills, found, in_flight / kills)
+
+
+def test_ended_in_good_order_under_load_it_keeps_what_it_acknowledged(start):
+    ends = 100 if LONG else 10
+    rng, load = random.Random(5), Load()
+    for _ in range(ends):
+        server = start(Server, *OPTIONS)
+        load.connect(server)
+        load.pump_for(rng.uniform(0.005, 0.1))
+        server.stop()
+        load.drain()
+        load.close()
+    server = start(Server, *OPTIONS)
+    load.finish(server)
+    note("server ended under load", ends, check(load, server))
