@@ -67,6 +67,7 @@ class Host:
                         for column, value in enumerate(values)]
         body = json.dumps({"host": self.name, "readings": readings}).encode()
         self.messages.append(Message(len(self.messages) + 1, time_ms, body, samples))
+        return self.messages[-1]
 
     def connect(self, server):
         """A new connection begins with the oldest that is not acknowledged."""
