@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The kanyun authors
-"""Runs programs on a disk that loses power (shim.c has the rules)."""
+"""Runs programs on a disk that loses power (shim/calls.c has the rules)."""
 
 import os
 import shutil
