@@ -30,10 +30,10 @@ Message = collections.namedtuple("Message", "sequence time body samples")
 class Host:
     """A worker with some VMs, as its server sees it: at most `window` messages unacknowledged."""
 
-    def __init__(self, number, vms=2, window=6, seed=0):
+    def __init__(self, number, vms=2, window=6, seed=0, step_ms=STEP_MS):
         self.rng = random.Random(f"{seed}/{number}")
         self.name = f"host-{number}"
-        self.window = window
+        self.window, self.step_ms = window, step_ms
         self.start_ms = (int(time.time() * 1000) // DAY_MS - 300) * DAY_MS + DAY_MS - 50 * STEP_MS
         self.vms = [{"uuid": str(uuid.UUID(int=self.rng.getrandbits(128))),
                      "counters": {name: [0] * count for name, count in COLUMNS.items()}}
@@ -54,7 +54,7 @@ class Host:
 
     def make(self):
         """The next message, of a reading of every VM."""
-        time_ms = self.start_ms + (len(self.messages) + 1) * STEP_MS
+        time_ms = self.start_ms + (len(self.messages) + 1) * self.step_ms
         readings, samples = [], []
         for vm in self.vms:
             self._grow(vm)
@@ -188,7 +188,7 @@ def compare(host, server, begin):
                 acknowledged[vm, group, column, time_ms] = value
     found = collections.Counter()
     wrong = 0
-    begin_ms = host.start_ms + (begin + 1) * STEP_MS
+    begin_ms = host.start_ms + (begin + 1) * host.step_ms
     for vm in host.vms:
         for group in COLUMNS:
             series = server.scan(vm["uuid"], group, begin=begin_ms)

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import Server, until
-from load import LONG, Load, check, check_usages, note
+from load import DAY_MS, LONG, Load, check, check_usages, note
 
 OPTIONS = ["server.seal_after_seconds=1", "server.retention_check_seconds=1"]
 ROUNDS = 20 if LONG else 2
@@ -48,6 +48,7 @@ def wait_until_failing(server, load, times):
     assert load.acknowledged_samples() == before
     assert server.count_lines("cannot append to the store.*nothing is acknowledged") == times
     assert server.questions.ask("status")[0]["store_is_failing"]
+    check(load, server)
     return before
 
 
@@ -74,6 +75,18 @@ def test_a_full_disk_is_told_once_and_forgotten_when_there_is_space(place, start
         assert server.count_lines("the store takes readings again") == turn
     load.close()
     check_all(start, load, server, "server's disk full", ROUNDS)
+
+
+def test_questions_about_any_day_are_answered_while_the_disk_is_full(place, start):
+    command("mount", "-t", "tmpfs", "-o", "size=48m", "none", str(place))
+    server, load = start(Server, *OPTIONS), Load(hosts=1, step_ms=DAY_MS // 8)
+    load.connect(server)
+    until(lambda: load.pump(20) or len(load.hosts[0].messages) > 200, "25 days were sent")
+    load.close()
+    load.finish(server)
+    server.wait_counter("store_chunks_written", 25 * len(load.hosts[0].vms))
+    fill(place)
+    check(load, server)
 
 
 def test_a_disk_that_fails_and_is_repaired_has_all_that_was_acknowledged(place, start, tmp_path):
