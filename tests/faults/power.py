@@ -21,13 +21,14 @@ class Disk:
         shutil.rmtree(self.path)
         os.mkdir(self.path)
 
-    def environment(self, cut_after=0, tear=None, count_from=None):
+    def environment(self, cut_after=0, tear=None, count_from=None, fail_sync=0):
         shutil.rmtree(self.durable, ignore_errors=True)
         variables = {
             "LD_PRELOAD": os.path.join(harness.BUILD, "tests/faults/libpower.so"),
             "ASAN_OPTIONS": "verify_asan_link_order=0",
             "POWER_DIRECTORY": self.path, "POWER_DURABLE": self.durable,
-            "POWER_CUT_AFTER": str(cut_after)}
+            "POWER_CUT_AFTER": str(cut_after),
+            "POWER_FAIL_SYNC": str(fail_sync)}
         if tear is not None:
             variables["POWER_TEAR"] = str(tear)
         if count_from is not None:

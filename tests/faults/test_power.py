@@ -52,6 +52,21 @@ def test_power_loss_takes_nothing_that_was_acknowledged(disk, tmp_path, start):
     note("server's power lost", cuts, found, in_flight / cuts)
 
 
+def test_syncs_that_fail_before_the_power_does_take_nothing_acknowledged(disk, tmp_path, start):
+    cuts = 100 if LONG else 6
+    rng, load = random.Random(10), Load(hosts=2, window=4)
+    for cut in range(cuts):
+        lose_power(disk, tmp_path, load, cut_after=rng.randrange(50, 400),
+                   tear=rng.choice([None, cut]), fail_sync=rng.randrange(5, 20))
+        disk.come_back()
+        server = Server(tmp_path, *OPTIONS, data=DATA)
+        check(load, server, last=400)
+        server.kill()
+    server = start(Server, *OPTIONS, data=DATA)
+    load.finish(server)
+    note("server's syncs fail, power lost", cuts, check(load, server))
+
+
 def test_power_loss_at_any_operation_of_the_first_start(disk, tmp_path):
     found, cut = Found(0, 0, 0, 0), 0
     load = Load(hosts=1, vms=1, window=2)

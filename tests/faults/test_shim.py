@@ -126,6 +126,19 @@ def test_the_power_goes_at_the_operation_that_was_chosen(disk):
     assert run(disk, program, cut_after=28)["old"] == b"8ld"
 
 
+def test_a_sync_that_failed_is_not_made_up_for_by_the_next_one(disk):
+    program = """
+fd = make('old')
+os.pwrite(fd, b'O', 0)
+try:
+    os.fsync(fd)
+except OSError:
+    os.pwrite(fd, b'L', 1)
+    os.fsync(fd)
+"""
+    assert run(disk, "os.fsync(make('old'))" + program, fail_sync=2)["old"] == b"oLd"
+
+
 def test_what_was_not_synced_may_survive_in_part(disk):
     with open(os.path.join(disk.path, "old"), "wb") as file:
         file.write(b"a" * 4096)

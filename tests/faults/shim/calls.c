@@ -9,6 +9,7 @@
  *     POWER_CUT_AFTER   the power goes at that operation, counted from 1; 0 or none: never
  *     POWER_COUNT_FROM  counting begins with an operation on a path that has this in it
  *     POWER_TEAR        a seed: what was not synced survives in part; none: not at all
+ *     POWER_FAIL_SYNC   every so many-th sync fails; none: no sync does
  *
  * By the strict reading of POSIX: bytes and size of a file are durable by fsync or fdatasync of it
  * (or O_SYNC), the names in a directory only by fsync of that directory. So a file that was synced
@@ -38,7 +39,7 @@
 #include "durable.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned long cut_after, operations;
+static unsigned long cut_after, operations, fail_sync, syncs;
 static const char *count_from;
 static bool has_tear;
 static unsigned int tear;
@@ -95,11 +96,13 @@ __attribute__((constructor)) static void start(void)
 {
 	const char *directory = getenv("POWER_DIRECTORY"), *to = getenv("POWER_DURABLE");
 	const char *after = getenv("POWER_CUT_AFTER"), *seed = getenv("POWER_TEAR");
+	const char *failing = getenv("POWER_FAIL_SYNC");
 
 	if (!directory || !to || getenv("POWER_OWNER"))
 		return;
 	setenv("POWER_OWNER", "this process, and none that it starts", 1);
 	cut_after = after ? strtoul(after, NULL, 10) : 0;
+	fail_sync = failing ? strtoul(failing, NULL, 10) : 0;
 	count_from = getenv("POWER_COUNT_FROM");
 	has_tear = seed != NULL;
 	tear = seed ? (unsigned int)strtoul(seed, NULL, 10) : 0;
@@ -266,11 +269,18 @@ void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t 
 
 int fsync(int fd)
 {
+	bool fails;
+
 	if (!is_watched_fd(fd) || !begin())
 		return (int)syscall(SYS_fsync, fd);
-	durable_sync(fd);
+	fails = fail_sync && ++syncs % fail_sync == 0;
+	if (fails)
+		durable_drop(fd);
+	else
+		durable_sync(fd);
 	end();
-	return 0;
+	errno = fails ? EIO : errno;
+	return fails ? -1 : 0;
 }
 
 int fdatasync(int fd)

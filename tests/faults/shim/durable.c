@@ -339,6 +339,15 @@ void durable_note_mapped(const struct stat *status)
 		objects[number - 1].is_mapped = true;
 }
 
+void durable_drop(int fd)
+{
+	struct stat status;
+	size_t number;
+
+	if (fstat(fd, &status) == 0 && (number = find(&status)))
+		objects[number - 1].dirty_count = 0;
+}
+
 void durable_tear(unsigned int seed)
 {
 	tear = seed;

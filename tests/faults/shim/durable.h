@@ -36,6 +36,10 @@ void durable_note_mapped(const struct stat *status);
 /* The file's bytes, or the directory's names, become durable as they are now. */
 void durable_sync(int fd);
 
+/* The kernel could not write the file's bytes and takes them for written, as Linux does: later
+ * syncs do not make them durable. */
+void durable_drop(int fd);
+
 /* Some of what was not synced survives: each written sector of 512 bytes or not, each change of a
  * size or not, all changes of a directory together or not. */
 void durable_tear(unsigned int seed);
