@@ -6,6 +6,7 @@ A sample that was acknowledged is never sent again here: if it is missing in the
 """
 
 import collections
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,13 @@ import harness
 from harness import CONTEXT, TIMEOUT, Api, Peer, Questions
 
 LONG = os.environ.get("KANYUN_LONG") == "1"
+
+
+def seeds(count):
+    """For pytest.mark.parametrize: once, or that often with KANYUN_LONG=1."""
+    return range(count if LONG else 1)
+
+
 STEP_MS = 60_000
 DAY_MS = 86_400_000
 COLUMNS = {"cpu": 1, "nic": 2, "blk": 2}
@@ -171,6 +179,15 @@ class Load:
     def acknowledged_samples(self):
         return sum(host.acknowledged * len(host.vms) * sum(COLUMNS.values())
                    for host in self.hosts)
+
+
+@contextlib.contextmanager
+def running(program):
+    """It is killed in the end, however that comes."""
+    try:
+        yield program
+    finally:
+        program.kill()
 
 
 class Found(collections.namedtuple("Found", "acknowledged lost doubled wrong")):

@@ -8,10 +8,10 @@ import subprocess
 import pytest
 
 from harness import Server, until
-from load import DAY_MS, LONG, Load, check, check_usages, note
+from load import DAY_MS, Load, check, check_usages, note, seeds
 
 OPTIONS = ["server.seal_after_seconds=1", "server.retention_check_seconds=1"]
-ROUNDS = 20 if LONG else 2
+ROUNDS = 2
 
 
 def command(*words):
@@ -62,9 +62,10 @@ def check_all(start, load, server, fault, rounds):
     note(fault, rounds, found)
 
 
-def test_a_full_disk_is_told_once_and_forgotten_when_there_is_space(place, start):
+@pytest.mark.parametrize("seed", seeds(10))
+def test_a_full_disk_is_told_once_and_forgotten_when_there_is_space(place, start, seed):
     command("mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place))
-    server, load = start(Server, *OPTIONS), Load()
+    server, load = start(Server, *OPTIONS), Load(seed=seed)
     load.connect(server)
     for turn in range(1, ROUNDS + 1):
         load.pump_for(0.3)
@@ -89,13 +90,14 @@ def test_questions_about_any_day_are_answered_while_the_disk_is_full(place, star
     check(load, server)
 
 
-def test_a_disk_that_fails_and_is_repaired_has_all_that_was_acknowledged(place, start, tmp_path):
+@pytest.mark.parametrize("seed", seeds(10))
+def test_a_disk_that_fails_and_is_repaired_has_what_was_acknowledged(place, start, tmp_path, seed):
     """An error of the file system makes it read-only, as ext4 does; fsck repairs it."""
     image = str(tmp_path / "image")
     with open(image, "wb") as file:
         file.truncate(64 * 1024 * 1024)
     command("mkfs.ext4", "-q", "-F", "-O", "^has_journal", image)
-    load = Load()
+    load = Load(seed=seed)
     for _ in range(ROUNDS):
         command("mount", "-o", "loop,errors=remount-ro", image, str(place))
         server = start(Server, *OPTIONS)

@@ -4,15 +4,18 @@
 
 import random
 
+import pytest
+
 from harness import Server
-from load import LONG, Load, check, check_usages, note
+from load import Load, check, check_usages, note, seeds
 
 OPTIONS = ["server.seal_after_seconds=1", "server.retention_check_seconds=1", "log.level=warning"]
 
 
-def test_killed_at_any_moment_it_keeps_what_it_acknowledged(start):
-    kills, in_flight = 1000 if LONG else 60, 0
-    rng, load = random.Random(4), Load()
+@pytest.mark.parametrize("seed", seeds(17))
+def test_killed_at_any_moment_it_keeps_what_it_acknowledged(start, seed):
+    kills, in_flight = 60, 0
+    rng, load = random.Random(seed), Load(seed=seed)
     for kill in range(kills):
         server = start(Server, *OPTIONS)
         load.connect(server)
@@ -34,9 +37,10 @@ def test_killed_at_any_moment_it_keeps_what_it_acknowledged(start):
     note("server killed", kills, found, in_flight / kills)
 
 
-def test_ended_in_good_order_under_load_it_keeps_what_it_acknowledged(start):
-    ends = 100 if LONG else 10
-    rng, load = random.Random(5), Load()
+@pytest.mark.parametrize("seed", seeds(10))
+def test_ended_in_good_order_under_load_it_keeps_what_it_acknowledged(start, seed):
+    ends = 10
+    rng, load = random.Random(seed), Load(seed=seed)
     for _ in range(ends):
         server = start(Server, *OPTIONS)
         load.connect(server)

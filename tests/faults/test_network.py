@@ -16,7 +16,7 @@ import zmq
 import harness
 from fakes import FakeVms
 from harness import Server, Worker, until
-from load import LONG, Load, check, check_usages, note
+from load import Load, check, check_usages, note, seeds
 
 ADDRESSES = {"server": "10.99.0.1", "worker": "10.99.0.2"}
 CLONE_NEWNET = 0x40000000
@@ -84,13 +84,15 @@ def network():
         pytest.skip(f"no network namespaces: {error.stderr.decode().strip()}")
 
 
-def test_a_network_that_is_cut_and_healed_loses_nothing(network, start, tmp_path, monkeypatch):
-    cuts, in_flight, rng = 200 if LONG else 6, 0, random.Random(6)
+@pytest.mark.parametrize("seed", seeds(17))
+def test_a_network_that_is_cut_and_healed_loses_nothing(
+        network, start, tmp_path, monkeypatch, seed):
+    cuts, in_flight, rng = 6, 0, random.Random(seed)
     monkeypatch.setattr(harness, "CONTEXT", network.context("server"))
     with network.inside("server"):
         server = start(Server, "server.host=*", "server.seal_after_seconds=1",
                        "server.retention_check_seconds=1")
-    vms, load = FakeVms(tmp_path), Load()
+    vms, load = FakeVms(tmp_path), Load(seed=seed)
     ports = {name: each.rsplit(":", 1)[1] for name, each in server.endpoints.items()}
     far = types.SimpleNamespace(endpoints={
         name: f"tcp://{ADDRESSES['server']}:{port}" for name, port in ports.items()})

@@ -8,10 +8,9 @@ import random
 import pytest
 
 from harness import Api, Peer, Questions, Server, until
-from load import (DAY_MS, LONG, STEP_MS, Found, Host, Load, check, check_usages, note)
+from load import DAY_MS, STEP_MS, Found, Host, Load, check, check_usages, note, seeds
 
 OPTIONS = ["server.seal_after_seconds=1", "server.retention_check_seconds=1", "log.level=warning"]
-SEEDS = range(20 if LONG else 1)
 UUID = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968"
 
 
@@ -69,7 +68,7 @@ def deliver(server, host, deliveries, rng):
         peer.wait_ack(host.sent)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(20))
 def test_repeated_late_and_reordered_in_pieces_is_as_in_order(start, seed):
     rng, load, lives = random.Random(seed), Load(hosts=2, seed=seed), 5
     deliveries = [make_deliveries(host, rng) for host in load.hosts]
@@ -88,7 +87,7 @@ def test_repeated_late_and_reordered_in_pieces_is_as_in_order(start, seed):
     note("repeated, late, reordered, in pieces", sum(map(len, deliveries)), found)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(20))
 def test_falls_are_judged_in_the_order_of_time(start, ask, seed):
     """A counter that fell: 10 20 | 5 9 | 3 7, from a known start."""
     rng, base = random.Random(seed), Host(0).start_ms + DAY_MS
@@ -114,7 +113,7 @@ def test_falls_are_judged_in_the_order_of_time(start, ask, seed):
     assert usage["value"] == 20 + 9 + 7
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(20))
 def test_an_old_workers_increment_counts_once_however_often_it_comes(start, ask, seed):
     rng, base = random.Random(seed), Host(0).start_ms + DAY_MS
     increments = {base + i * STEP_MS: rng.randrange(1, 1000) for i in range(100)}

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness import Server
-from load import LONG, Found, Load, check, check_usages, note
+from load import LONG, Found, Load, check, check_usages, note, running, seeds
 from power import Disk
 
 OPTIONS = ["server.seal_after_seconds=1", "server.retention_check_seconds=1", "log.level=warning"]
@@ -27,24 +27,24 @@ def lose_power(disk, tmp_path, load, **power):
         server = Server(tmp_path, *OPTIONS, data=DATA, environment=disk.environment(**power))
     except AssertionError:
         return False  # it went before the server was ready
-    load.connect(server)
-    load.pump_for(harness.TIMEOUT, is_over=lambda: server.process.poll() is not None)
-    server.kill()
+    with running(server):
+        load.connect(server)
+        load.pump_for(harness.TIMEOUT, is_over=lambda: server.process.poll() is not None)
     in_flight = load.drain() > 0
     load.close()
     return in_flight
 
 
-def test_power_loss_takes_nothing_that_was_acknowledged(disk, tmp_path, start):
-    cuts, in_flight = 300 if LONG else 20, 0
-    rng, load = random.Random(8), Load(hosts=2, window=4)
+@pytest.mark.parametrize("seed", seeds(15))
+def test_power_loss_takes_nothing_that_was_acknowledged(disk, tmp_path, start, seed):
+    cuts, in_flight = 20, 0
+    rng, load = random.Random(seed), Load(hosts=2, window=4, seed=seed)
     for cut in range(cuts):
         in_flight += lose_power(disk, tmp_path, load, cut_after=rng.randrange(20, 3000),
                                 tear=rng.choice([None, cut]))
         disk.come_back()
-        server = Server(tmp_path, *OPTIONS, data=DATA)
-        check(load, server, last=400)
-        server.kill()
+        with running(Server(tmp_path, *OPTIONS, data=DATA)) as server:
+            check(load, server, last=400)
     server = start(Server, *OPTIONS, data=DATA)
     load.finish(server)
     found = check(load, server)
@@ -52,16 +52,16 @@ def test_power_loss_takes_nothing_that_was_acknowledged(disk, tmp_path, start):
     note("server's power lost", cuts, found, in_flight / cuts)
 
 
-def test_syncs_that_fail_before_the_power_does_take_nothing_acknowledged(disk, tmp_path, start):
-    cuts = 100 if LONG else 6
-    rng, load = random.Random(10), Load(hosts=2, window=4)
+@pytest.mark.parametrize("seed", seeds(17))
+def test_syncs_that_fail_before_the_power_does_take_nothing(disk, tmp_path, start, seed):
+    cuts = 6
+    rng, load = random.Random(seed), Load(hosts=2, window=4, seed=seed)
     for cut in range(cuts):
         lose_power(disk, tmp_path, load, cut_after=rng.randrange(50, 400),
                    tear=rng.choice([None, cut]), fail_sync=rng.randrange(5, 20))
         disk.come_back()
-        server = Server(tmp_path, *OPTIONS, data=DATA)
-        check(load, server, last=400)
-        server.kill()
+        with running(Server(tmp_path, *OPTIONS, data=DATA)) as server:
+            check(load, server, last=400)
     server = start(Server, *OPTIONS, data=DATA)
     load.finish(server)
     note("server's syncs fail, power lost", cuts, check(load, server))
@@ -76,9 +76,8 @@ def test_power_loss_at_any_operation_of_the_first_start(disk, tmp_path):
         disk.empty()
         lose_power(disk, tmp_path, load, cut_after=cut, tear=None if cut % 2 else cut)
         disk.come_back()
-        server = Server(tmp_path, *OPTIONS, data=DATA)
-        found += check(load, server)
-        server.kill()
+        with running(Server(tmp_path, *OPTIONS, data=DATA)) as server:
+            found += check(load, server)
     note("power lost at the first start", cut, found)
 
 
@@ -90,11 +89,9 @@ def lose_power_in_sealing(directory, seed):
     lose_power(disk, directory, load, cut_after=rng.randrange(1, 150), count_from="/day-",
                tear=rng.choice([None, seed]))
     disk.come_back()
-    server = Server(directory, *OPTIONS, data=DATA)
-    load.finish(server)
-    found = check(load, server)
-    server.kill()
-    return found
+    with running(Server(directory, *OPTIONS, data=DATA)) as server:
+        load.finish(server)
+        return check(load, server)
 
 
 def test_power_loss_in_the_midst_of_sealing(tmp_path):

@@ -9,7 +9,7 @@ import threading
 
 from fakes import RATES, FakeVms
 from harness import Worker
-from load import LONG, Found, note
+from load import LONG, Found, note, running
 from power import Disk
 from test_spool import PlainServer
 
@@ -55,10 +55,10 @@ def record_until_the_power_goes(recorder, start_one):
         return sent
     timer = threading.Timer(recorder.rng.uniform(1, LIFE_SECONDS), worker.process.kill)
     timer.start()
-    while worker.process.poll() is None:
-        sent.update(recorder.take(50))
+    with running(worker):
+        while worker.process.poll() is None:
+            sent.update(recorder.take(50))
     timer.cancel()
-    worker.kill()
     sent.update(recorder.take(100))
     return sent
 
@@ -81,11 +81,11 @@ def lose_power(directory, seed):
     with PlainServer() as server:
         recorder = Recorder(server, random.Random(0))
         recorder.rng.random = lambda: 0  # acknowledges all
-        worker = start_worker(directory, vms, spool, server.ports)
         again, newest = {}, max((number for _, number in sent), default=0)
-        while not any(number > newest for _, number in again):
-            again.update(recorder.take(1000))
-        worker.stop()
+        with running(start_worker(directory, vms, spool, server.ports)) as worker:
+            while not any(number > newest for _, number in again):
+                again.update(recorder.take(1000))
+            worker.stop()
     lost = [key for key in sent if key not in again]
     wrong = [key for key in sent if again.get(key, sent[key]) != sent[key]]
     assert not lost and not wrong, (seed, lost, wrong, worker.tail())

@@ -7,10 +7,12 @@ import random
 import signal
 import threading
 
+import pytest
+
 import harness
 from fakes import RATES, FakeVms
 from harness import Server, Worker, until
-from load import LONG, Found, note
+from load import Found, note, seeds
 from test_spool import spooled
 
 WORKERS = 6
@@ -44,8 +46,9 @@ class Host:
         return sum(len(self.wanted - times) for times in self.times(server))
 
 
-def test_workers_killed_with_messages_in_flight_lose_nothing(start, tmp_path):
-    rounds, rng = (167 if LONG else 10), random.Random(9)
+@pytest.mark.parametrize("seed", seeds(17))
+def test_workers_killed_with_messages_in_flight_lose_nothing(start, tmp_path, seed):
+    rounds, rng = 10, random.Random(seed)
     ports = [harness.free_ports(2)]
     ports.append(ports[0] + 1)
     options = [f"server.port={ports[0]}", f"server.pub_port={ports[1]}",
