@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The kanyun authors
-"""What is sent twice, late, in any order, in pieces or never, against the same sent once in order."""
+"""What is sent twice, late, in any order, in pieces or never, as if it had come once and in order."""
 
 import json
 import random

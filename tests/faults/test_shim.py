@@ -100,7 +100,8 @@ START = {"old": b"old", "other": b"other", "folder/": b""}
      "os.write(f, b'new'); os.fsync(f); os.rename('new', 'old', src_dir_fd=d, dst_dir_fd=d); "
      "os.fsync(d)", {"old": b"new"}),
     ("fd = os.open(directory, os.O_TMPFILE | os.O_RDWR); os.write(fd, b'new'); os.fsync(fd); "
-     "os.link(f'/proc/self/fd/{fd}', at('new'), src_dir_fd=fd, follow_symlinks=True); sync()", {"new": b"new"}),
+     "os.link(f'/proc/self/fd/{fd}', at('new'), src_dir_fd=fd, follow_symlinks=True); sync()",
+     {"new": b"new"}),
     # Directories
     ("os.mkdir(at('more'))", {}),
     ("os.mkdir(at('more')); sync()", {"more/": b""}),
