@@ -28,7 +28,7 @@ static int make_one(const char *path, const char *parent, mode_t mode, struct er
 	struct stat status;
 	int r = is_new ? 0 : -errno;
 
-	if (r < 0 && stat(path, &status) < 0)
+	if (r < 0 && (stat(path, &status) < 0 || !S_ISDIR(status.st_mode)))
 		return error_set(err, r, "cannot make '%s': %s", path, strerror(-r));
 	r = sync_path(parent);
 	return r < 0 && is_new ? error_set(err, r, "cannot sync '%s': %s", parent, strerror(-r))
