@@ -130,6 +130,7 @@ static void stop(struct server *server)
 {
 	maintenance_free(server->maintenance);
 	responder_free(server->responder);
+	writer_finish(server->writer); /* it still reads the names of the intake's peers */
 	intake_free(server->intake);
 	writer_free(server->writer);
 	workers_free(server->workers);

@@ -209,17 +209,23 @@ int writer_new(const struct writer_options *options, struct writer **ret_writer,
 	return 0;
 }
 
+void writer_finish(struct writer *writer)
+{
+	if (!writer || !writer->has_thread)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	writer->is_ending = true;
+	pthread_cond_broadcast(&writer->wake);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->thread, NULL);
+	writer->has_thread = false;
+}
+
 struct writer *writer_free(struct writer *writer)
 {
 	if (!writer)
 		return NULL;
-	if (writer->has_thread) {
-		pthread_mutex_lock(&writer->lock);
-		writer->is_ending = true;
-		pthread_cond_broadcast(&writer->wake);
-		pthread_mutex_unlock(&writer->lock);
-		pthread_join(writer->thread, NULL);
-	}
+	writer_finish(writer);
 	for (uint64_t i = writer->committing; i < writer->end; i++)
 		batch_free(slot(writer, i)->batch);
 	if (writer->event_fd >= 0)

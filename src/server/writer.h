@@ -39,7 +39,11 @@ struct writer_options {
 MUST_CHECK int writer_new(
 	const struct writer_options *options, struct writer **ret_writer, struct error *err);
 
-/* Commits what is queued (unless the store fails), then ends. */
+/* Commits what is queued (unless the store fails), then ends the thread: nothing looks at the texts
+ * of items any more. */
+void writer_finish(struct writer *writer);
+
+/* Finishes, if that was not done yet. */
 struct writer *writer_free(struct writer *writer);
 CLEANUP_DEFINE(struct writer, writer_free)
 

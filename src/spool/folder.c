@@ -10,13 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/directory.h"
 
 enum { HEAD_COPIES = 2, HEAD_DISTANCE = 4096, SEGMENTS_MAX = 1024 * 1024 };
 
@@ -28,31 +28,13 @@ void segment_name(uint32_t ordinal, const char *suffix, char to[SEGMENT_NAME_SIZ
 		suffix ? suffix : segment_suffix);
 }
 
-/* With all that leads to it. */
-static int make_directory(const char *path)
-{
-	char part[PATH_MAX];
-	size_t length = strlen(path);
-
-	if (length == 0 || length >= sizeof(part))
-		return -ENAMETOOLONG;
-	memcpy(part, path, length + 1);
-	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS)
-			return -errno;
-		*slash = '/';
-	}
-	return mkdir(part, 0700) < 0 && errno != EEXIST && errno != EROFS ? -errno : 0;
-}
-
 int folder_open(const char *path, struct folder *ret_folder, struct error *err)
 {
 	struct folder folder = { -1, -1 };
-	int r = make_directory(path);
+	int r = directory_make(path, 0700, err);
 
 	if (r < 0)
-		return error_set(err, r, "cannot make '%s': %s", path, strerror(-r));
+		return r;
 	folder.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder.fd >= 0)
 		folder.head_fd = openat(folder.fd, "head", O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -135,10 +135,11 @@ static void add_item(struct batch *batch, const struct item *item)
 	memcpy(tuple->values, item->values, sizeof(item->values));
 }
 
-static struct store_tally append(struct fixture *fixture, const struct item *items, size_t count)
+static struct store_tally append_at(
+	struct fixture *fixture, int64_t now_ms, const struct item *items, size_t count)
 {
 	CLEANUP(batch_free) struct batch *batch = NULL;
-	struct store_commit commit = { .batch_count = 1, .now_ms = BASE_MS };
+	struct store_commit commit = { .batch_count = 1, .now_ms = now_ms };
 	struct store_tally tally = { 0 };
 	struct error err = { 0 };
 
@@ -148,6 +149,11 @@ static struct store_tally append(struct fixture *fixture, const struct item *ite
 	commit.batches = (const struct batch *const[]){ batch };
 	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
 	return tally;
+}
+
+static struct store_tally append(struct fixture *fixture, const struct item *items, size_t count)
+{
+	return append_at(fixture, BASE_MS, items, count);
 }
 
 static struct item cpu_at(int64_t time_ms, int64_t value)
@@ -927,6 +933,29 @@ static void a_restart_loses_nothing(void **state)
 	free(listed);
 }
 
+static void a_row_that_later_commits_complete_outlives_the_first_ones_sealing(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_scan scan = scan_of(METRIC_GROUP_NIC, 0, 2000);
+	struct item item = cpu_at(1000, 9);
+
+	item.group = METRIC_GROUP_NIC;
+	item.parameter = "vnet0";
+	append_at(fixture, BASE_MS, &item, 1);
+	item.present = 3;
+	item.values[0] = 8; /* not the larger one */
+	item.values[1] = 6;
+	append_at(fixture, BASE_MS + HOUR_MS, &item, 1);
+	maintain(fixture, BASE_MS + HOUR_MS / 2, INT64_MIN);
+	restart(fixture);
+	assert_string_equal(scan_text(fixture, &scan),
+		"nic_incoming vnet0 e 0: 1000=9\nnic_outgoing vnet0 e 0: 1000=6\n");
+	seal(fixture);
+	restart(fixture);
+	assert_string_equal(scan_text(fixture, &scan),
+		"nic_incoming vnet0 e 0: 1000=9\nnic_outgoing vnet0 e 0: 1000=6\n");
+}
+
 static void a_second_owner_of_the_files_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
@@ -968,6 +997,7 @@ int main(void)
 		ON_BOTH(sealing_changes_no_answer),
 		ON_BOTH(what_is_too_old_is_deleted_and_nothing_else),
 		ON(sqlite, a_restart_loses_nothing),
+		ON(sqlite, a_row_that_later_commits_complete_outlives_the_first_ones_sealing),
 		ON(sqlite, a_second_owner_of_the_files_is_refused),
 	};
 

@@ -357,6 +357,7 @@ int track_add_row(struct track *track, int64_t time_ms, uint16_t present, const 
 		complete_row(&track->rows[place], &track->values[place * columns], track->columns,
 			present, values, tally);
 		track->seen |= present;
+		track->rows[place].has_older |= track->rows[place].journal != journal;
 		track->rows[place].journal = MAX_OF(track->rows[place].journal, journal);
 		return 0;
 	}
@@ -367,7 +368,7 @@ int track_add_row(struct track *track, int64_t time_ms, uint16_t present, const 
 		(track->count - place) * sizeof(*track->rows));
 	memmove(&track->values[(place + 1) * columns], &track->values[place * columns],
 		(track->count - place) * columns * sizeof(*track->values));
-	track->rows[place] = (struct row){ time_ms, journal, present };
+	track->rows[place] = (struct row){ time_ms, journal, present, false };
 	memcpy(&track->values[place * columns], values, columns * sizeof(*values));
 	track->count++;
 	tally->stored += samples;
@@ -657,7 +658,7 @@ int gathering_add(struct gathering *gathering, struct gathered *gathered, int64_
 		&gathered->rows, &gathered->values, gathered->count, &gathered->room, columns);
 	if (r < 0)
 		return r;
-	gathered->rows[gathered->count] = (struct row){ time_ms, 0, present };
+	gathered->rows[gathered->count] = (struct row){ time_ms, 0, present, false };
 	memcpy(&gathered->values[gathered->count * columns], values, columns * sizeof(*values));
 	gathered->count++;
 	if (time_ms < scan->from_ms)

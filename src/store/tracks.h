@@ -24,7 +24,15 @@ struct row {
 	int64_t time_ms;
 	uint64_t journal; /* the newest commit that touched it */
 	uint16_t present;
+	bool has_older; /* commits before that one touched it, too */
 };
+
+/* Do the commits up to this one hold anything of the row? If not all of it, it is still to be
+ * written elsewhere before they are deleted, for the later ones do not repeat it. */
+static inline bool row_is_of(const struct row *row, uint64_t journal)
+{
+	return row->journal <= journal || row->has_older;
+}
 
 struct resident;
 

@@ -85,9 +85,12 @@ int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err)
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK)
 		r = db ? sqlite_outcome(db, path, err) : -ENOMEM;
+	/* Exclusive: the files are ours alone, and the index of the log needs no file of its own,
+	 * for which a full disk would have no room. */
 	if (r == 0)
 		r = sqlite_execute(db,
-			"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+			"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+			"PRAGMA synchronous=FULL;"
 			"PRAGMA temp_store=MEMORY;",
 			err);
 	if (r != 0) {
@@ -238,7 +241,7 @@ static int write_reading(
 		const struct tuple *tuple = &reading->tuples[i];
 		const struct track_key key = { resident, tuple->group, tuple->parameter,
 			reading->epoch, tuple->life, reading->segment };
-		const struct row row = { reading->time_ms, 0, tuple->present };
+		const struct row row = { reading->time_ms, 0, tuple->present, false };
 		struct track *track;
 
 		pthread_mutex_lock(&store->lock);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,8 +126,6 @@ static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db
 		day->day = number;
 		path_of(store, number, path);
 		r = sqlite_open_file(path, &day->db, err);
-		if (r == 0)
-			r = sqlite_execute(day->db, schema, err);
 		if (r != 0) {
 			close_day(day);
 			return r;
@@ -141,6 +140,32 @@ static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db
 	return 0;
 }
 
+/* Sealing on a full disk may have left a file without its tables, or without anything; that is
+ * no reason for questions to fail. *ret_db is NULL: there is nothing in it. */
+static int open_day_to_read(
+	struct sqlite_store *store, int64_t number, sqlite3 **ret_db, struct error *err)
+{
+	char path[PATH_MAX_BYTES + 64];
+	struct stat status;
+	sqlite3 *db;
+	int r, code;
+
+	*ret_db = NULL;
+	path_of(store, number, path);
+	if (stat(path, &status) == 0 && status.st_size == 0)
+		return 0;
+	r = open_day(store, number, &db, err);
+	if (r != 0)
+		return r;
+	code = sqlite3_table_column_metadata(
+		db, NULL, "extents", NULL, NULL, NULL, NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		*ret_db = db;
+	return code == SQLITE_OK || code == SQLITE_ERROR /* there is no such table */
+		       ? 0
+		       : sqlite_outcome(db, "a day's file", err);
+}
+
 void days_close(struct sqlite_store *store)
 {
 	for (size_t i = 0; i < store->day_count; i++)
@@ -150,7 +175,7 @@ void days_close(struct sqlite_store *store)
 
 static bool is_sealed_now(const struct row *row, uint64_t journal, int64_t day)
 {
-	return row->journal <= journal && floor_divide(row->time_ms, DAY_MS) == day;
+	return row_is_of(row, journal) && floor_divide(row->time_ms, DAY_MS) == day;
 }
 
 /* What a day's file has of a track. */
@@ -295,6 +320,8 @@ static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t day, s
 	sqlite3 *db;
 	int r = open_day(store, day, &db, err);
 
+	if (r == 0)
+		r = sqlite_execute(db, schema, err);
 	if (r != 0)
 		return r;
 	sealing.compressor = blob_compressor_new();
@@ -339,7 +366,8 @@ static int64_t next_day(struct sqlite_store *store, uint64_t journal, int64_t af
 			for (size_t k = 0; k < track->count; k++) {
 				int64_t day = floor_divide(track->rows[k].time_ms, DAY_MS);
 
-				if (track->rows[k].journal <= journal && day > after && day < next)
+				if (row_is_of(&track->rows[k], journal) && day > after &&
+					day < next)
 					next = day;
 			}
 		}
@@ -364,10 +392,11 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 {
 	sqlite3_stmt *statement;
 	sqlite3 *db;
-	int r = open_day(store, day, &db, err), code = SQLITE_DONE;
+	int r = open_day_to_read(store, day, &db, err), code = SQLITE_DONE;
 
-	if (r == 0)
-		r = prepare(db, "SELECT track, first, last, seen FROM extents", &statement, err);
+	if (r != 0 || !db)
+		return r;
+	r = prepare(db, "SELECT track, first, last, seen FROM extents", &statement, err);
 	if (r != 0)
 		return r;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -443,9 +472,10 @@ static int gather_day(struct sqlite_store *store, struct gathering *gathering, i
 	int r, code = SQLITE_DONE;
 
 	buffer_init(&scratch, BLOB_MAX);
-	r = open_day(store, day, &db, err);
-	if (r == 0)
-		r = prepare(db, "SELECT rows FROM chunks WHERE instance = ?1", &statement, err);
+	r = open_day_to_read(store, day, &db, err);
+	if (r != 0 || !db)
+		return r;
+	r = prepare(db, "SELECT rows FROM chunks WHERE instance = ?1", &statement, err);
 	if (r != 0)
 		return r;
 	sqlite3_bind_int64(statement, 1, (int64_t)instance);

@@ -13,7 +13,8 @@
  *    rows, sources and records become durable together.
  * 2. Every reading is in the journal or in a chunk; for a moment in both, which is harmless, for
  *    equal keys merge.
- * 3. A chunk is written and synced before the journal rows it came from are deleted.
+ * 3. A chunk is written and synced before the journal rows it came from are deleted; a row that
+ *    later commits touched, too, is written all the same, for they hold only their part of it.
  * 4. Ids of instances and tracks never change and are never used again. */
 
 #include <pthread.h>

@@ -10,33 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/text.h"
 #include "store/sqlite/private.h"
 
 static struct sqlite_store *of(struct store *store)
 {
 	return (struct sqlite_store *)store;
-}
-
-/* Makes the path's folders, as mkdir -p does. */
-static int make_directory(const char *path, struct error *err)
-{
-	char part[PATH_MAX_BYTES];
-
-	if (!text_copy(part, sizeof(part), path))
-		return error_set(err, -ENAMETOOLONG, "data_dir is too long");
-	for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		(void)mkdir(part, 0755);
-		*slash = '/';
-	}
-	if (mkdir(path, 0750) < 0 && errno != EEXIST)
-		return error_set(
-			err, -errno, "cannot make the folder '%s': %s", path, strerror(errno));
-	return 0;
 }
 
 static int lock_directory(struct sqlite_store *store, struct error *err)
@@ -261,7 +243,7 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 
 static int open_all(struct sqlite_store *store, struct error *err)
 {
-	int r = make_directory(store->data_dir, err);
+	int r = directory_make(store->data_dir, 0750, err);
 
 	store->compressor = blob_compressor_new();
 	if (r == 0)
