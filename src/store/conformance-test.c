@@ -956,6 +956,31 @@ static void a_row_that_later_commits_complete_outlives_the_first_ones_sealing(vo
 		"nic_incoming vnet0 e 0: 1000=9\nnic_outgoing vnet0 e 0: 1000=6\n");
 }
 
+/* What came late is sealed, or not yet, while what is farther away is not, or is. */
+static void the_nearest_neighbours_are_found_wherever_they_are(void **state)
+{
+	static const struct {
+		int64_t time_ms;
+		bool is_sealed;
+	} times[] = { { -3 * TEST_DAY_MS, false }, { -2 * TEST_DAY_MS, true }, { 0, true },
+		{ 2 * TEST_DAY_MS, true }, { 3 * TEST_DAY_MS, false } };
+	struct fixture *fixture = *state;
+	const struct store_scan scan = scan_of(METRIC_GROUP_CPU, -1000, 1000);
+
+	for (int late = 0; late < 2; late++) {
+		for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+			if (times[i].is_sealed != late)
+				append_cpu(fixture, times[i].time_ms + late, late);
+		seal(fixture);
+		for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+			if (times[i].is_sealed == late)
+				append_cpu(fixture, times[i].time_ms + late, late);
+		assert_string_equal(scan_text(fixture, &scan),
+			late ? "cpu total e 0: -172799999=1 0=0 1=1 172800000=0\n"
+			     : "cpu total e 0: -172800000=0 0=0 172800000=0\n");
+	}
+}
+
 static void a_second_owner_of_the_files_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
@@ -998,6 +1023,7 @@ int main(void)
 		ON_BOTH(what_is_too_old_is_deleted_and_nothing_else),
 		ON(sqlite, a_restart_loses_nothing),
 		ON(sqlite, a_row_that_later_commits_complete_outlives_the_first_ones_sealing),
+		ON(sqlite, the_nearest_neighbours_are_found_wherever_they_are),
 		ON(sqlite, a_second_owner_of_the_files_is_refused),
 	};
 

@@ -603,6 +603,19 @@ static int compare_gathered(const void *a, const void *b)
 	return order;
 }
 
+static void start_gathering(
+	struct gathered *gathered, const struct track *track, const struct store_scan *scan)
+{
+	*gathered = (struct gathered){ .track = track,
+		.first_ms = track->first_ms,
+		.last_ms = track->last_ms,
+		.wanted = track->seen & (uint16_t)scan->columns };
+	for (size_t i = 0; i < METRIC_COLUMNS_MAX; i++) {
+		gathered->before_ms[i] = INT64_MIN;
+		gathered->after_ms[i] = INT64_MAX;
+	}
+}
+
 int gathering_init(
 	struct gathering *gathering, const struct tracks *tracks, const struct store_scan *scan)
 {
@@ -619,10 +632,7 @@ int gathering_init(
 		const struct track *track = resident->tracks[i];
 
 		if (is_asked_for(track, scan))
-			gathering->all[gathering->count++] = (struct gathered){ .track = track,
-				.first_ms = track->first_ms,
-				.last_ms = track->last_ms,
-				.wanted = track->seen & (uint16_t)scan->columns };
+			start_gathering(&gathering->all[gathering->count++], track, scan);
 	}
 	qsort(gathering->all, gathering->count, sizeof(*gathering->all), compare_gathered);
 	for (size_t i = 0; i < gathering->count && r == 0; i++) {
@@ -661,10 +671,12 @@ int gathering_add(struct gathering *gathering, struct gathered *gathered, int64_
 	gathered->rows[gathered->count] = (struct row){ time_ms, 0, present, false };
 	memcpy(&gathered->values[gathered->count * columns], values, columns * sizeof(*values));
 	gathered->count++;
-	if (time_ms < scan->from_ms)
-		gathered->before |= present;
-	if (time_ms > scan->to_ms)
-		gathered->after |= present;
+	for (unsigned int i = 0; i < columns; i++) {
+		if (present & 1u << i && time_ms < scan->from_ms)
+			gathered->before_ms[i] = MAX_OF(gathered->before_ms[i], time_ms);
+		if (present & 1u << i && time_ms > scan->to_ms)
+			gathered->after_ms[i] = MIN_OF(gathered->after_ms[i], time_ms);
+	}
 	if (time_ms >= scan->from_ms && time_ms <= scan->to_ms)
 		gathering->samples +=
 			(unsigned int)__builtin_popcount(present & (uint16_t)scan->columns);

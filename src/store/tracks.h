@@ -134,7 +134,8 @@ struct gathered {
 		*track; /* only what never changes may be read without the store's lock */
 	int64_t first_ms, last_ms; /* its extent when the question began */
 	uint16_t wanted;           /* columns of the scan that it ever had */
-	uint16_t before, after;    /* columns that were found before and after the window */
+	/* Of each column: its nearest row found before and after the window; INT64_MIN and _MAX. */
+	int64_t before_ms[METRIC_COLUMNS_MAX], after_ms[METRIC_COLUMNS_MAX];
 	struct row *rows;
 	int64_t *values;
 	size_t count, room;

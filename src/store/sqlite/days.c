@@ -493,34 +493,46 @@ static int gather_day(struct sqlite_store *store, struct gathering *gathering, i
 	return r;
 }
 
-/* Is a row before (or after) the window still to be found, for any of the columns? */
-static bool wants_before(const struct gathering *gathering, const struct gathered *gathered)
+/* Could a day have a row that is nearer before (or after) the window than what was found, for any
+ * of the columns? What is in memory may be farther away than what a day's file has, and nearer. */
+static bool wants_before(
+	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
 {
-	return gathered->first_ms < gathering->scan->from_ms &&
-	       gathered->wanted & ~gathered->before;
+	bool wants = false;
+
+	for (unsigned int i = 0; i < gathered->track->columns; i++)
+		wants |= gathered->wanted & 1u << i &&
+			 gathered->before_ms[i] < (day + 1) * DAY_MS - 1;
+	return wants && gathered->first_ms < gathering->scan->from_ms;
 }
 
-static bool wants_after(const struct gathering *gathering, const struct gathered *gathered)
+static bool wants_after(
+	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
 {
-	return gathered->last_ms > gathering->scan->to_ms && gathered->wanted & ~gathered->after;
+	bool wants = false;
+
+	for (unsigned int i = 0; i < gathered->track->columns; i++)
+		wants |= gathered->wanted & 1u << i && gathered->after_ms[i] > day * DAY_MS;
+	return wants && gathered->last_ms > gathering->scan->to_ms;
 }
 
 /* Could a day's file hold what one of the tracks still wants? */
 static bool is_wanted(const struct gathering *gathering, int64_t day,
-	bool (*wants)(const struct gathering *, const struct gathered *))
+	bool (*wants)(const struct gathering *, const struct gathered *, int64_t))
 {
 	for (size_t i = 0; i < gathering->count; i++) {
 		const struct gathered *gathered = &gathering->all[i];
 
 		if (floor_divide(gathered->first_ms, DAY_MS) <= day &&
 			floor_divide(gathered->last_ms, DAY_MS) >= day &&
-			wants(gathering, gathered))
+			wants(gathering, gathered, day))
 			return true;
 	}
 	return false;
 }
 
-static bool is_inside(const struct gathering *gathering, const struct gathered *gathered)
+static bool is_inside(
+	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
 {
 	return true;
 }
