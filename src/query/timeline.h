@@ -24,7 +24,7 @@ enum { TIMELINE_RUNS_MAX = 20000, TIMELINE_HOSTS_MAX = 1000, TIMELINE_GAPS_MAX =
 #define TIME_OPEN INT64_MAX
 
 /* virDomainState, as far as it matters here. */
-enum { STATE_UNDEFINED = 0, STATE_RUNNING = 1, STATE_SHUTOFF = 5, REASON_MIGRATED = 3 };
+enum { STATE_UNDEFINED = 0, STATE_RUNNING = 1, STATE_SHUTOFF = 5, REASON_MIGRATED = 4 };
 
 struct timeline_host {
 	const char *name;
