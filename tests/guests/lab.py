@@ -38,6 +38,7 @@ PEER = "198.18.77.1"
 PEER_MAC = "02:6b:79:00:00:01"
 DISK_BYTES = 64 << 20
 BOOT_S = 240
+SILENCE_S = 20  # after which a command that did not begin is given once more
 ETHERTYPE_EXPERIMENTAL = b"\x88\xb5"
 
 
@@ -74,11 +75,20 @@ class Guest:
         begin, end = f"KYBEGIN {token}".encode(), f"KYEND {token} ".encode()
         received = b""
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(timeout_s)
+            channel.settimeout(min(timeout_s, SILENCE_S))
             channel.connect(str(self.serial))
             channel.sendall(f"\n{token} {command}\n".encode())
             while b"\n" not in received.partition(end)[2]:
-                part = channel.recv(65536)
+                try:
+                    part = channel.recv(65536)
+                except TimeoutError:
+                    if begin in received or channel.gettimeout() != SILENCE_S:
+                        raise
+                    channel.settimeout(timeout_s + 1)  # a busy serial port lost some of it
+                    channel.sendall(f"\n{token} {command}\n".encode())
+                    continue
+                if begin in received + part:
+                    channel.settimeout(timeout_s + 1)
                 if not part:
                     raise RuntimeError(f"{self.name} closed its serial port")
                 received += part
