@@ -62,14 +62,15 @@ class Program:
     name = None
     path = None
 
-    def __init__(self, directory, *options, config="/dev/null", environment=None, cwd=None):
+    def __init__(self, directory, *options, config="/dev/null", environment=None, cwd=None,
+                 prefix=()):
         self.directory = directory
         self.lines = []
         self.endpoints = {}
         self._changed = threading.Condition()
         self._ended = False
         ready, write_fd = os.pipe()
-        command = [os.path.join(BUILD, self.path), "--ready-fd", str(write_fd)]
+        command = [*prefix, os.path.join(BUILD, self.path), "--ready-fd", str(write_fd)]
         command += ["-c", config] if config else []
         for option in options:
             command += ["-o", option]

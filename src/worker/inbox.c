@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { BATCHES_MAX = 16, TROUBLES_MAX = 256, TROUBLE_TEXT_MAX = 512 };
+enum { BATCHES_MAX = 256, TROUBLES_MAX = 256, TROUBLE_TEXT_MAX = 512 };
 
 struct trouble {
 	char subject[INSTANCE_TEXT_MAX + 1];

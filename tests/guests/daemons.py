@@ -10,9 +10,10 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
-from image import run
+from image import HERE, run
 
 URI = "qemu:///system"
 UNITS = ("virtlogd.socket virtlogd-admin.socket virtlogd.service "
@@ -65,7 +66,8 @@ def running_networks():
 def start_by_hand(name, started, directory):
     program = shutil.which(name, path="/usr/sbin:/usr/bin:" + os.environ.get("PATH", ""))
     with open(directory / f"{name}.log", "ab") as log:
-        process = subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        process = subprocess.Popen([sys.executable, HERE / "reaper.py", program],
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    start_new_session=True, cwd="/")
     started["processes"].append([name, process.pid, start_ticks(process.pid)])
 

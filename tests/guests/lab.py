@@ -38,6 +38,7 @@ PEER = "198.18.77.1"
 PEER_MAC = "02:6b:79:00:00:01"
 DISK_BYTES = 64 << 20
 BOOT_S = 240
+SILENCE_S = 20  # after which a command that did not begin is given once more
 ETHERTYPE_EXPERIMENTAL = b"\x88\xb5"
 
 
@@ -48,6 +49,7 @@ class Guest:
         self.directory = directory
         self.about = about
         self.name, self.uuid = about["name"], about["uuid"]
+        self.serial = directory / "serial" / f"{self.name}.serial"
 
     def file(self, suffix):
         return self.directory / f"{self.name}.{suffix}"
@@ -73,11 +75,20 @@ class Guest:
         begin, end = f"KYBEGIN {token}".encode(), f"KYEND {token} ".encode()
         received = b""
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(timeout_s)
-            channel.connect(str(self.file("serial")))
+            channel.settimeout(min(timeout_s, SILENCE_S))
+            channel.connect(str(self.serial))
             channel.sendall(f"\n{token} {command}\n".encode())
             while b"\n" not in received.partition(end)[2]:
-                part = channel.recv(65536)
+                try:
+                    part = channel.recv(65536)
+                except TimeoutError:
+                    if begin in received or channel.gettimeout() != SILENCE_S:
+                        raise
+                    channel.settimeout(timeout_s + 1)  # a busy serial port lost some of it
+                    channel.sendall(f"\n{token} {command}\n".encode())
+                    continue
+                if begin in received + part:
+                    channel.settimeout(timeout_s + 1)
                 if not part:
                     raise RuntimeError(f"{self.name} closed its serial port")
                 received += part
@@ -111,6 +122,23 @@ class Guest:
                 wire.send(frame)
                 if i % 32 == 31:
                     time.sleep(0.005)  # or the tap's queue would drop some
+
+    def virsh(self, command, *words):
+        return virsh(command, self.name, *words)
+
+    def wait_ready(self):
+        wait_until(self.is_ready, f"{self.name} is ready", BOOT_S)
+
+    def start(self):
+        """Begins a new run of a guest that is defined."""
+        self.forget_console()
+        self.virsh("start")
+        quiet(self.nic())
+
+    def forget_console(self):
+        """What it said before; libvirt empties the file only when QEMU starts."""
+        if self.file("console").exists():
+            os.truncate(self.file("console"), 0)
 
     def wake(self):
         try:
@@ -169,27 +197,53 @@ class Lab:
         self.save()
         return self.guests[-1]
 
-    def boot(self, guest, kernel, initramfs):
+    def prepare(self, guest):
+        """Its disks and its XML; gives the path of that."""
         with open(guest.file("raw"), "wb") as disk:
             disk.truncate(DISK_BYTES)
         image.run("qemu-img", "create", "-q", "-f", "qcow2", guest.file("qcow2"), str(DISK_BYTES))
         text = (image.HERE / "domain.xml").read_text().format(
-            **guest.about, kernel=kernel, initramfs=initramfs, directory=self.directory,
+            **guest.about, kernel=self.directory / "vmlinuz",
+            initramfs=self.directory / "initramfs", directory=self.directory,
             bridge=self.state["bridge"], peer=PEER, peer_mac=PEER_MAC)
         guest.file("xml").write_text(text)
-        virsh("create", str(guest.file("xml")))
+        return guest.file("xml")
+
+    def boot(self, guest):
+        virsh("create", str(self.prepare(guest)))
         quiet(guest.nic())
+
+    def define(self, change=lambda text: text):
+        """One more guest, which is defined and off; change() is given its XML."""
+        guest = self.add_guest(len(self.guests) + 1)
+        path = self.prepare(guest)
+        path.write_text(change(path.read_text()))
+        virsh("define", str(path))
+        return guest
+
+    def remove(self, guest):
+        """Whatever became of it."""
+        guest.wake()
+        for command in (["destroy", guest.name], ["undefine", guest.name, "--managed-save",
+                                                  "--snapshots-metadata"]):
+            subprocess.run(["virsh", "-q", "-c", daemons.URI, *command],
+                           stderr=subprocess.DEVNULL, check=False)
+        pathlib.Path(f"/var/log/libvirt/qemu/{guest.name}.log").unlink(missing_ok=True)
+        self.state["guests"].remove(guest.about)
+        self.guests.remove(guest)
+        self.save()
 
     def up(self, count, say=lambda text: None):
         os.umask(0o022)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.directory.chmod(0o711)  # QEMU is another user
+        (self.directory / "serial").mkdir(exist_ok=True)
+        for directory in (self.directory, self.directory / "serial"):
+            directory.chmod(0o711)  # QEMU is another user
         self.save()
         say("kernel and initramfs")
         store = pathlib.Path(os.environ.get("KANYUN_LAB_KERNEL") or self.directory / "kernel")
-        kernel = self.directory / "vmlinuz"
-        shutil.copy(image.fetch_kernel(store), kernel)
-        initramfs = image.build_initramfs(self.directory, store)
+        shutil.copy(image.fetch_kernel(store), self.directory / "vmlinuz")
+        image.build_initramfs(self.directory, store)
         try:
             daemons.start(self.state["started"], self.directory)
         finally:
@@ -198,19 +252,13 @@ class Lab:
         new = [self.add_guest(n) for n in range(len(self.guests) + 1, count + 1)]
         for guest in new:
             say(f"boots {guest.name}")
-            self.boot(guest, kernel, initramfs)
+            self.boot(guest)
         for guest in new:
-            wait_until(guest.is_ready, f"{guest.name} is ready", BOOT_S)
+            guest.wait_ready()
 
     def down(self):
-        for guest in self.guests:
-            guest.wake()
-        if daemons.does_answer():
-            for guest in self.guests:
-                subprocess.run(["virsh", "-q", "-c", daemons.URI, "destroy", guest.name],
-                               stderr=subprocess.DEVNULL, check=False)
-        for guest in self.guests:
-            pathlib.Path(f"/var/log/libvirt/qemu/{guest.name}.log").unlink(missing_ok=True)
+        for guest in list(self.guests):
+            self.remove(guest)
         daemons.stop(self.state["started"])
         if self.state["bridge"]:
             subprocess.run(["ip", "link", "delete", self.state["bridge"]],

@@ -65,6 +65,8 @@ class Receiver:
 
     def __init__(self):
         self.messages = []  # (time, type, data)
+        self.untils = []  # (time, until) of envelopes that say so
+        self.early = []  # times of readings that came after they had been told to be complete
         self.pull = harness.CONTEXT.socket(zmq.PULL)
         self.pub = harness.CONTEXT.socket(zmq.PUB)
         self.pull.rcvtimeo = 200
@@ -93,9 +95,24 @@ class Receiver:
             self.messages.append((time.time(), frames[0].decode(), json.loads(frames[1])))
             if len(frames) == 3:
                 envelope = json.loads(frames[2])
+                self.note_until(envelope.get("until"))
                 topic = f'ack "{envelope["worker"]}" "{envelope["spool"]}"'
                 self.pub.send_multipart([topic.encode(),
                                          json.dumps({"ack": envelope["seq"]}).encode()])
+
+    def note_until(self, until_ms):
+        """Whatever comes after the message that says so is of later."""
+        _, kind, data = self.messages[-1]
+        told = self.untils[-1][1] if self.untils else 0
+        if kind == "3":
+            times = [reading["time"] for reading in data["readings"]]
+            self.early += [at for at in times if at <= told]
+        if until_ms:
+            self.untils.append((time.time(), until_ms))
+
+    def gaps(self):
+        return [gap for _, kind, data in list(self.messages) if kind == "1"
+                for gap in data.get("gaps", [])]
 
     def heartbeats(self, since=0):
         return [data for at, kind, data in list(self.messages) if kind == "0" and at >= since]
@@ -133,3 +150,115 @@ def process_cpu_ns(pid):
     """As /proc says, in the same steps of 10 ms that libvirt reads."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 10_000_000
+
+
+def disk_counters(guest, disk):
+    """(read, written) bytes as libvirt says now."""
+    lines = virsh("domblkstat", guest.name, disk).splitlines()
+    words = {line.split()[1]: int(line.split()[2]) for line in lines if line.strip()}
+    return words["rd_bytes"], words["wr_bytes"]
+
+
+# Stored samples, judged by the definition of docs/usage.md.
+
+UNKNOWN = -(1 << 63)
+FOREVER = 4_102_444_800_000
+
+
+def tracks(server, guest, group, column, parameter=None):
+    payload = server.questions.ask("store.scan", **{
+        "uuid": guest.uuid, "group": harness.GROUPS.index(group), "columns": 1 << column,
+        "parameter": parameter, "from": 0, "to": FOREVER, "step": 0, "maximum": 1_000_000})[1]
+    return [track for track in harness.decode_series(payload) if track["samples"]]
+
+
+def points_of(track):
+    """C(t) at its corners: [(ms, amount)]."""
+    (first_ms, first), *rest = track["samples"]
+    start = track["start"]
+    points = [(start, 0)] if UNKNOWN < start < first_ms else []
+    amount = 0 if start == UNKNOWN else first
+    points.append((first_ms, amount))
+    before = first
+    for at, value in rest:
+        amount += value - before if value >= before else value
+        before = value
+        points.append((at, amount))
+    return points
+
+
+def amount_at(track, time_ms):
+    points = points_of(track)
+    if time_ms < points[0][0]:
+        return 0
+    for (at, amount), (later, more) in zip(points, points[1:]):
+        if at <= time_ms < later:
+            return amount + (more - amount) * (time_ms - at) // (later - at)
+    return points[-1][1]
+
+
+def usage(server, guest, group, column, parameter=None, begin=0, end=FOREVER, epoch=None):
+    """Of [begin, end), in milliseconds."""
+    return sum(amount_at(track, end) - amount_at(track, begin)
+               for track in tracks(server, guest, group, column, parameter)
+               if epoch in (None, track["epoch"]))
+
+
+def last_time(server, guest, group, column=0, parameter=None, epoch=None):
+    """When it was last read, 0: never."""
+    return max((track["samples"][-1][0]
+                for track in tracks(server, guest, group, column, parameter)
+                if epoch in (None, track["epoch"])), default=0)
+
+
+def states(server, guest):
+    """{epoch: [(ms, state, reason)]}"""
+    codes, reasons = ({track["epoch"]: track["samples"]
+                       for track in tracks(server, guest, "state", column)} for column in (0, 1))
+    return {epoch: [(at, code, dict(reasons[epoch]).get(at)) for at, code in samples]
+            for epoch, samples in codes.items()}
+
+
+class Meter:
+    """A server and a worker that read real guests."""
+
+    def __init__(self, start, directory, interval=1, address="127.0.0.1"):
+        self.start = start
+        self.server = start(harness.Server, f"server.host={address}")
+        ports = [self.server.endpoints[name].rpartition(":")[2] for name in ("pull", "pub")]
+        self.options = [*worker_options(directory, interval, dataserver_host=address),
+                        f"worker.dataserver_port={ports[0]}",
+                        f"worker.dataserver_pub_port={ports[1]}"]
+        self.worker = start(harness.Worker, *self.options)
+
+    def restart_worker(self):
+        self.worker.stop()
+        self.worker = self.start(harness.Worker, *self.options)
+
+    def wait(self, condition, what):
+        """Until it holds; what the server does not know yet is no failure."""
+        def holds():
+            try:
+                return condition()
+            except (AssertionError, KeyError):
+                return None
+        return harness.until(holds, what)
+
+    def wait_read(self, guest, group="blk", since=None):
+        """Until a reading that was taken from now on (or since then, in seconds) is stored."""
+        since_ms = (since or time.time()) * 1000
+        self.wait(lambda: last_time(self.server, guest, group) >= since_ms,
+                  f"{group} of {guest.name}")
+
+    def usage(self, guest, group, column, parameter=None, epoch=None):
+        return usage(self.server, guest, group, column, parameter, epoch=epoch)
+
+    def states(self, guest):
+        return states(self.server, guest)
+
+    def epochs(self, guest):
+        """Of its runs, in the order of their beginning."""
+        begins = {track["epoch"]: track["samples"][0][0]
+                  for track in tracks(self.server, guest, "state", 0)
+                  if not track["epoch"].endswith("/off")}
+        return sorted(begins, key=begins.get)

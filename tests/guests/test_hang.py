@@ -83,8 +83,26 @@ def test_one_stopped_guest_is_named_and_the_others_are_read_every_round(
     assert {"cpu", "nic", "state"} <= metering.groups_of(later, stopped)
     worker.wait_line(f"{stopped.name}: its QEMU has not answered")
     assert not any(worker.count_lines(f"{guest.name}: its QEMU") for guest in others)
+    assert_frontier_moved(receiver, first)
     stopped.wake()
     worker.wait_line(f"{stopped.name}: its QEMU answers again")
+    assert_exact(receiver, stopped)
+
+
+def assert_frontier_moved(receiver, first):
+    """Every round was told to be complete, and nothing came that was told to be complete."""
+    untils = {until_ms for _, until_ms in receiver.untils}
+    ticks = {(first + i * INTERVAL) * 1000 for i in range(ROUNDS - 1)}
+    assert ticks <= untils, sorted(ticks - untils)
+    assert not receiver.early
+
+
+def assert_exact(receiver, guest):
+    guest.write("vda", 1 << 20)
+    said = metering.disk_counters(guest, "vda")
+    until(lambda: said == tuple(
+        metering.value_of(receiver.readings(), guest, "blk", "vda", column)
+        for column in (metering.DISK_READ, metering.DISK_WRITTEN)), "what it wrote is read")
 
 
 def test_with_all_stopped_libvirt_answers_and_all_comes_back(worker, receiver, guests):

@@ -86,8 +86,29 @@ static void add_records(struct batch *batch, virDomainStatsRecordPtr *records, i
 	}
 }
 
+/* The number of records, or negative. */
+static int ask(virConnectPtr connection, unsigned int groups, const struct uuid *uuid,
+	virDomainStatsRecordPtr **ret_records)
+{
+	virDomainPtr domains[2] = { NULL, NULL };
+	int count;
+
+	if (!uuid)
+		return virConnectGetAllDomainStats(connection, groups, ret_records,
+			VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
+				VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	domains[0] = virDomainLookupByUUID(connection, uuid->bytes);
+	if (!domains[0])
+		return virConnectIsAlive(connection) == 1 ? 0 : -1; /* it went away */
+	count = virDomainListGetStats(
+		domains, groups, ret_records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+	virDomainFree(domains[0]);
+	return count < 0 && virConnectIsAlive(connection) == 1 ? 0 : count;
+}
+
 /* Connects where it is not; a connection on which libvirt fails is not used again. */
-static bool serve(virConnectPtr *connection, const char *uri, unsigned int groups)
+static bool serve(
+	virConnectPtr *connection, const char *uri, unsigned int groups, const struct uuid *uuid)
 {
 	CLEANUP(batch_free) struct batch *batch = NULL;
 	virDomainStatsRecordPtr *records = NULL;
@@ -98,9 +119,7 @@ static bool serve(virConnectPtr *connection, const char *uri, unsigned int group
 	if (!*connection)
 		*connection = virConnectOpenReadOnly(uri);
 	if (*connection)
-		count = virConnectGetAllDomainStats(*connection, groups, &records,
-			VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE |
-				VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+		count = ask(*connection, groups, uuid, &records);
 	if (count < 0) {
 		if (*connection)
 			virConnectClose(*connection);
@@ -112,19 +131,31 @@ static bool serve(virConnectPtr *connection, const char *uri, unsigned int group
 	return answer(batch);
 }
 
+static bool serve_line(virConnectPtr *connection, const char *uri, char *line)
+{
+	char *text = strchr(line, ' ');
+	struct uuid uuid;
+	int64_t groups;
+
+	if (!text)
+		return false;
+	*text++ = '\0';
+	if (text_to_i64(line, &groups) < 0 || (*text && uuid_parse(text, &uuid) < 0))
+		return false;
+	return serve(connection, uri, (unsigned int)groups, *text ? &uuid : NULL);
+}
+
 int monitor_child_main(const char *uri)
 {
 	virConnectPtr connection = NULL;
-	char line[32];
-	int64_t groups;
+	char line[32 + UUID_TEXT_SIZE];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	virSetErrorFunc(NULL, ignore_error);
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (text_to_i64(line, &groups) < 0 ||
-			!serve(&connection, uri, (unsigned int)groups))
+		if (!serve_line(&connection, uri, line))
 			break;
 	}
 	if (connection)

@@ -1,83 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* The libvirt collector. One thread, the reader, does a round for each tick:
+/* The libvirt collector: one thread, the reader, and what it is told by libvirt's event thread.
  *
- *     1. what never asks QEMU: state and interfaces in bulk, CPU time by virDomainGetInfo;
- *        delivered at once
- *     2. the question to the child that asks QEMU for disks and balloons (monitor.h); its answer is
- *        delivered when it comes, and a new tick does not wait for it
+ *     events.c      what happened to domains, in order
+ *     lifecycle.c   what follows from that: runs begin and end, and are read at once
+ *     rounds.c      all domains, for each tick
+ *     readings.c    from libvirt's numbers to readings
+ *     questions.c   what asks QEMU, through the child behind monitor.c
+ *     domains.c     what is known of each domain; devices.c: of its NICs and disks; lives.c: of
+ *                   those over restarts of the worker
  *
  * The trap: whatever calls libvirt may hang for ever, so nobody else waits for this thread, and
  * stop leaves a thread that hangs behind. */
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/text.h"
-#include "base/time-text.h"
-#include "collect/collector.h"
-#include "collect/libvirt/connection.h"
-#include "collect/libvirt/domains.h"
-#include "collect/libvirt/monitor.h"
-#include "collect/libvirt/stats.h"
+#include "collect/libvirt/lifecycle.h"
+#include "collect/libvirt/questions.h"
+#include "collect/libvirt/rounds.h"
 
-#include <net/if.h>
+enum { BACKOFF_MAX_MS = 60000, STOP_MS = 900 };
 
-enum {
-	CHANGES_MAX = 256,
-	SLICE_MS = 50,
-	LATE_MS = 1000, /* a reading later than this is of no tick */
-	BACKOFF_MAX_MS = 60000,
-	STOP_MS = 900,
-	QUESTIONS_MAX = 2, /* in one round: one that hangs, and the one after it */
-};
-
-struct reader {
-	struct collector collector;
-	struct collector_context context;
-	struct connection_events events;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t wake;
-
-	/* Under the mutex. */
-	bool is_stopping, is_lost, has_tick, is_urgent;
-	int64_t tick_ms;
-	struct uuid changes[CHANGES_MAX];
-	size_t change_count;
-
-	/* The thread's own. */
-	struct connection *connection;
-	int64_t retry_ms, backoff_ms;
-	struct domains domains;
-	struct monitor *monitor;
-	bool is_asking;
-	int questions;
-	unsigned int groups;
-	int64_t asked_ms, asked_tick_ms; /* CLOCK_BOOTTIME; the reading's time */
-	int64_t vcpu_ms;
-};
-
-static void note(struct reader *reader, bool is_trouble, const char *subject, const char *text)
+void reader_note(struct reader *reader, bool is_trouble, const char *subject, const char *text)
 {
 	const struct collector_notice notice = { is_trouble, subject, text };
 
 	reader->context.notice(reader->context.worker, &notice);
 }
 
-static void on_change(void *context, const struct uuid *uuid, bool is_urgent)
+struct batch *reader_batch(struct reader *reader)
+{
+	if (!reader->batch && batch_new(&reader->batch) == 0)
+		reader->batch->host = reader->context.host;
+	return reader->batch;
+}
+
+void reader_save(struct reader *reader)
+{
+	int r = reader->has_seen_all ? lives_save(&reader->lives, &reader->domains) : 0;
+
+	if (r < 0)
+		reader_note(reader, true, reader->lives.path, strerror(-r));
+}
+
+void reader_flush(struct reader *reader)
+{
+	struct batch *batch = reader->batch;
+
+	reader_save(reader);
+	if (!batch)
+		return;
+	reader->batch = NULL;
+	if (batch->reading_count || batch->info_count || batch->gap_count || batch->until_ms)
+		reader->context.deliver(reader->context.worker, &batch);
+	batch_free(batch);
+}
+
+/* The time is taken under the lock: what is heard after a round was taken is of after it. */
+static void on_event(void *context, const struct event *event)
 {
 	struct reader *reader = context;
 
 	pthread_mutex_lock(&reader->mutex);
-	if (reader->change_count < CHANGES_MAX)
-		reader->changes[reader->change_count++] = *uuid;
-	reader->is_urgent = reader->is_urgent || is_urgent;
+	events_add(&reader->heard, event, clock_wall_ms(reader->context.clock));
 	pthread_cond_signal(&reader->wake);
 	pthread_mutex_unlock(&reader->mutex);
 }
@@ -88,16 +78,26 @@ static void on_lost(void *context)
 
 	pthread_mutex_lock(&reader->mutex);
 	reader->is_lost = true;
+	pthread_cond_signal(&reader->wake);
 	pthread_mutex_unlock(&reader->mutex);
 }
 
-static void disconnect(struct reader *reader, const char *why)
+/* What was known is kept: the first round of the next connection finds out what changed. */
+void reader_disconnect(struct reader *reader, const char *why)
 {
 	reader->connection = connection_close(reader->connection);
-	domains_deinit(&reader->domains);
+	reader->is_hindered = true;
 	reader->backoff_ms = MIN_OF(MAX_OF(reader->backoff_ms * 2, 1000), BACKOFF_MAX_MS);
 	reader->retry_ms = clock_monotonic_ms(reader->context.clock) + reader->backoff_ms;
-	note(reader, true, "libvirt", why);
+	reader_note(reader, true, "libvirt", why);
+}
+
+static void begin_anew(struct reader *reader)
+{
+	reader->is_new = true;
+	domains_expire(&reader->domains);
+	for (size_t i = 0; i < reader->domains.count; i++)
+		reader->domains.items[i]->unclaimed = 0;
 }
 
 static bool connect_to(struct reader *reader)
@@ -109,345 +109,112 @@ static bool connect_to(struct reader *reader)
 		return true;
 	if (clock_monotonic_ms(reader->context.clock) < reader->retry_ms)
 		return false;
-	reader->connection = connection_open(uri, &reader->events, reason, sizeof(reason));
+	reader->connection = connection_open(uri, &reader->callbacks, reason, sizeof(reason));
 	if (!reader->connection) {
 		snprintf(text, sizeof(text), "cannot be reached at %s: %s", uri, reason);
-		disconnect(reader, text);
+		reader_disconnect(reader, text);
 		return false;
 	}
-	note(reader, false, "libvirt", "connected");
+	begin_anew(reader);
+	reader_note(reader, false, "libvirt", "connected");
 	return true;
 }
 
-static void name_nics(struct batch *batch, struct reading *reading)
+/* Under the mutex. Until work comes (a tick only for one who is idle), or the time is over;
+ * wait_ms < 0: however long. */
+static void wait_locked(struct reader *reader, bool is_idle, int wait_ms)
 {
-	char life[32];
+	struct timespec end;
+	int r = 0;
 
-	for (size_t i = 0; i < reading->tuple_count; i++) {
-		struct tuple *tuple = &reading->tuples[i];
-		unsigned int index;
-
-		if (tuple->group != METRIC_GROUP_NIC)
-			continue;
-		index = if_nametoindex(tuple->parameter);
-		snprintf(life, sizeof(life), "if%u", index);
-		tuple->life = index ? batch_text(batch, life) : "";
-		if (!tuple->life)
-			tuple->life = "";
-	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += wait_ms * 1000000L;
+	end.tv_sec += end.tv_nsec / 1000000000L;
+	end.tv_nsec %= 1000000000L;
+	while (!reader->heard.count && !reader->is_stopping && !reader->is_lost &&
+		(!is_idle || !reader->has_tick) && r != ETIMEDOUT)
+		r = wait_ms < 0 ? pthread_cond_wait(&reader->wake, &reader->mutex)
+				: pthread_cond_timedwait(&reader->wake, &reader->mutex, &end);
 }
 
-static void complete(struct reader *reader, struct batch *batch, struct reading *reading,
-	const struct domain *domain, int64_t time_ms)
+static void take_events_locked(struct reader *reader)
 {
-	struct clock_reading now = clock_read(reader->context.clock);
-	int64_t delay_ms = now.wall_ms - time_ms;
-	bool is_of_tick = delay_ms >= 0 && delay_ms <= LATE_MS; /* before it: the clock stepped */
-
-	reading->instance.has_uuid = true;
-	reading->instance.uuid = domain->uuid;
-	reading->time_ms = is_of_tick ? time_ms : now.wall_ms;
-	reading->delay_ms = is_of_tick ? delay_ms : 0;
-	reading->segment = now.segment;
-	reading->epoch = batch_text(batch, domain->epoch);
-	if (!reading->epoch)
-		reading->epoch = "";
-	reading->start_ms = EPOCH_START_UNKNOWN;
-	if (*domain->epoch && domain->segment == now.segment)
-		reading->start_ms = domain->start_ms;
+	events_move(&reader->heard, &reader->events);
+	if (reader->events.is_overflown)
+		begin_anew(reader);
 }
 
-static bool add_cpu(
-	struct batch *batch, struct reading *reading, struct domain *domain, virDomainPtr handle)
+bool reader_take_events(struct reader *reader, int wait_ms)
 {
-	virDomainInfo info;
-	struct tuple *tuple;
-
-	if (virDomainGetInfo(handle, &info) < 0)
-		return true;
-	domain->memory_max_kib = (int64_t)info.maxMem;
-	domain->memory_kib = (int64_t)info.memory;
-	tuple = batch_add_tuple(batch, reading);
-	if (!tuple)
-		return false;
-	tuple->group = METRIC_GROUP_CPU;
-	tuple->parameter = "total";
-	tuple->life = "";
-	if (info.cpuTime <= INT64_MAX)
-		tuple_set(tuple, 0, (int64_t)info.cpuTime);
-	return true;
+	pthread_mutex_lock(&reader->mutex);
+	wait_locked(reader, false, wait_ms);
+	take_events_locked(reader);
+	pthread_mutex_unlock(&reader->mutex);
+	return reader->events.count > 0;
 }
 
-static bool add_domain(
-	struct reader *reader, struct batch *batch, virDomainStatsRecordPtr record, int64_t time_ms)
+/* The wall clock stepped back: times of before it say nothing about those after it. */
+static void note_segment(struct reader *reader)
 {
-	struct domain *domain = domains_refresh(&reader->domains, record->dom);
-	struct reading *reading;
+	uint32_t segment = clock_segment(reader->context.clock);
 
-	if (!domain)
-		return true; /* it went away */
-	if (!domain_add_info(domain, batch, reader->context.host, time_ms))
-		return false;
-	reading = batch_add_reading(batch);
-	if (!reading || !stats_read(batch, reading, record->params, record->nparams) ||
-		!add_cpu(batch, reading, domain, record->dom))
-		return false;
-	name_nics(batch, reading);
-	complete(reader, batch, reading, domain, time_ms);
-	return true;
-}
-
-/* Step 1. False: libvirt is in trouble, or there is no memory. */
-static bool read_cheap(struct reader *reader, int64_t time_ms)
-{
-	CLEANUP(batch_free) struct batch *batch = NULL;
-	virDomainStatsRecordPtr *records = NULL;
-	bool is_ok = true;
-	int count;
-
-	if (batch_new(&batch) < 0)
-		return false;
-	batch->host = reader->context.host;
-	count = virConnectGetAllDomainStats(connection_handle(reader->connection),
-		VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_INTERFACE, &records,
-		VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE);
-	if (count < 0) {
-		disconnect(reader, "does not answer any more; it is connected again");
-		return false;
-	}
-	for (int i = 0; is_ok && i < count; i++)
-		is_ok = add_domain(reader, batch, records[i], time_ms);
-	virDomainStatsRecordListFree(records);
-	domains_sweep(&reader->domains);
-	reader->context.deliver(reader->context.worker, &batch);
-	return is_ok;
-}
-
-static void ask(struct reader *reader)
-{
-	reader->is_asking = monitor_ask(reader->monitor, reader->groups);
-	reader->asked_ms = clock_monotonic_ms(reader->context.clock);
-	reader->questions++;
-}
-
-static void begin_question(struct reader *reader, int64_t time_ms)
-{
-	int64_t beat_ms = config_integer(reader->context.config, "worker", "vcpu_interval") * 1000;
-	int64_t now_ms = clock_monotonic_ms(reader->context.clock);
-
-	reader->groups = VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_BALLOON;
-	if (beat_ms && (!reader->vcpu_ms || now_ms - reader->vcpu_ms >= beat_ms)) {
-		reader->groups |= VIR_DOMAIN_STATS_VCPU;
-		reader->vcpu_ms = now_ms;
-	}
-	reader->questions = 0;
-	reader->asked_tick_ms = time_ms;
-	ask(reader);
-}
-
-/* Says which VM it is, by what libvirt knows without asking QEMU. */
-static void note_silence(struct reader *reader, struct domain *domain, bool is_silent)
-{
-	char since[TIME_TEXT_SIZE], text[256];
-
-	if (is_silent && !domain->silent_ms)
-		domain->silent_ms = clock_wall_ms(reader->context.clock);
-	if (is_silent) {
-		time_text_format(domain->silent_ms, since);
-		snprintf(text, sizeof(text),
-			"its QEMU has not answered since %s; its disks and guest memory are "
-			"missing, the rest is read",
-			since);
-		note(reader, true, domain->metadata.info.name, text);
-	} else if (domain->silent_ms) {
-		note(reader, false, domain->metadata.info.name, "its QEMU answers again");
-		domain->silent_ms = 0;
-	}
-}
-
-static bool is_occupied(struct reader *reader, const struct domain *domain)
-{
-	virDomainPtr handle =
-		virDomainLookupByUUID(connection_handle(reader->connection), domain->uuid.bytes);
-	virDomainControlInfo info = { 0 };
-	bool is_known = handle && virDomainGetControlInfo(handle, &info, 0) == 0;
-	int64_t limit_ms =
-		config_integer(reader->context.config, "worker", "monitor_timeout") * 1000;
-
-	if (handle)
-		virDomainFree(handle);
-	return is_known && info.state == VIR_DOMAIN_CONTROL_OCCUPIED &&
-	       (int64_t)info.stateTime >= limit_ms / 2;
-}
-
-/* Only while calls hang or answers are partial (somebody else's call may be the one that hangs, and
- * NOWAIT then passes the domain over), so that a round usually asks nothing per domain but GetInfo.
- */
-static void find_silent(struct reader *reader)
-{
-	bool is_any = false, is_this;
-
-	for (size_t i = 0; i < reader->domains.count; i++) {
-		struct domain *domain = reader->domains.items[i];
-
-		if (!monitor_hung_calls(reader->monitor) && !domain->silent_ms &&
-			!domain->is_partial)
-			continue;
-		is_this = is_occupied(reader, domain);
-		is_any = is_any || is_this;
-		note_silence(reader, domain, is_this);
-	}
-	if (!is_any)
-		monitor_forget_inherited(reader->monitor);
-}
-
-/* What GetInfo said about memory, where the child did not. */
-static bool add_memory(
-	struct reader *reader, struct batch *batch, const struct domain *domain, int64_t time_ms)
-{
-	struct reading *reading = batch_add_reading(batch);
-	struct tuple *tuple = reading ? batch_add_tuple(batch, reading) : NULL;
-
-	if (!tuple)
-		return false;
-	tuple->group = METRIC_GROUP_MEM;
-	tuple->parameter = "total";
-	tuple->life = "";
-	tuple_set(tuple, 0, domain->memory_max_kib);
-	tuple_set(tuple, 2, domain->memory_kib);
-	complete(reader, batch, reading, domain, time_ms);
-	return true;
-}
-
-static void name_disks(struct reading *reading, const struct domain *domain, struct batch *batch)
-{
-	for (size_t i = 0; i < reading->tuple_count; i++) {
-		struct tuple *tuple = &reading->tuples[i];
-		const char *serial = "";
-
-		if (tuple->group == METRIC_GROUP_BLK)
-			serial = domain_disk_serial(domain, tuple->parameter);
-		if (*serial)
-			tuple->life = batch_text(batch, serial);
-		if (!tuple->life)
-			tuple->life = "";
-	}
-}
-
-static bool has_disks(const struct reading *reading)
-{
-	for (size_t i = 0; i < reading->tuple_count; i++)
-		if (reading->tuples[i].group == METRIC_GROUP_BLK)
-			return true;
-	return false;
-}
-
-/* Those that are not known (any more) are left out. */
-static void deliver_answer(struct reader *reader, struct batch *batch)
-{
-	int64_t time_ms = reader->asked_tick_ms;
-	size_t kept = 0;
-
-	batch->host = reader->context.host;
-	for (size_t i = 0; i < batch->reading_count; i++) {
-		struct reading *reading = &batch->readings[i];
-		struct domain *domain = domains_find(&reader->domains, &reading->instance.uuid);
-
-		if (!domain || domain->id < 0)
-			continue;
-		domain->is_partial = domain->metadata.disk_count > 0 && !has_disks(reading);
-		name_disks(reading, domain, batch);
-		complete(reader, batch, reading, domain, time_ms);
-		batch->readings[kept++] = *reading;
-	}
-	batch->reading_count = kept;
-	batch->until_ms = reader->asked_tick_ms;
-	reader->context.deliver(reader->context.worker, &batch);
-}
-
-static void deliver_memory(struct reader *reader)
-{
-	CLEANUP(batch_free) struct batch *batch = NULL;
-
-	if (batch_new(&batch) < 0)
+	if (segment == reader->segment)
 		return;
-	batch->host = reader->context.host;
-	batch->until_ms = reader->asked_tick_ms;
-	for (size_t i = 0; i < reader->domains.count; i++) {
-		const struct domain *domain = reader->domains.items[i];
-
-		if (domain->id >= 0 && domain->memory_max_kib > 0 &&
-			!add_memory(reader, batch, domain, reader->asked_tick_ms))
-			return;
-	}
-	reader->context.deliver(reader->context.worker, &batch);
+	reader->segment = segment;
+	reader->until_ms = reader->whole_ms = 0;
+	domains_begin_segment(&reader->domains);
 }
 
-/* Step 2 goes on. */
-static void wait_answer(struct reader *reader)
+bool reader_has_heard(struct reader *reader, int wait_ms)
 {
-	int64_t limit_ms =
-		config_integer(reader->context.config, "worker", "monitor_timeout") * 1000;
-	struct batch *batch = NULL;
-	int r = monitor_wait(reader->monitor, SLICE_MS, &batch);
+	bool has_heard;
 
-	if (r == 0) {
-		reader->is_asking = false;
-		deliver_answer(reader, batch);
-		return;
-	}
-	if (r == -EAGAIN && clock_monotonic_ms(reader->context.clock) - reader->asked_ms < limit_ms)
-		return;
-	reader->is_asking = false;
-	if (r == -EAGAIN) {
-		monitor_give_up(reader->monitor);
-		find_silent(reader);
-	}
-	if (reader->questions < QUESTIONS_MAX)
-		ask(reader);
-	if (!reader->is_asking)
-		deliver_memory(reader);
-}
-
-static void do_round(struct reader *reader, int64_t tick_ms)
-{
-	int64_t now_ms = clock_wall_ms(reader->context.clock);
-	bool is_of_tick = tick_ms && tick_ms <= now_ms && now_ms - tick_ms <= LATE_MS;
-	int64_t time_ms = is_of_tick ? tick_ms : now_ms;
-
-	if (!connect_to(reader) || !read_cheap(reader, time_ms))
-		return;
-	reader->backoff_ms = 0;
-	if (reader->is_asking)
-		return;
-	monitor_check(reader->monitor);
-	find_silent(reader);
-	begin_question(reader, time_ms);
-	if (!reader->is_asking)
-		deliver_memory(reader);
+	pthread_mutex_lock(&reader->mutex);
+	wait_locked(reader, false, wait_ms);
+	has_heard = reader->heard.count > 0 || reader->is_stopping;
+	pthread_mutex_unlock(&reader->mutex);
+	return has_heard;
 }
 
 struct work {
 	bool is_stop, is_round, is_lost;
-	int64_t tick_ms;
+	int64_t time_ms; /* of the round */
 };
 
 static struct work take_work(struct reader *reader)
 {
 	struct work work;
+	bool is_of_tick;
+	int64_t now_ms;
 
 	pthread_mutex_lock(&reader->mutex);
-	while (!reader->is_stopping && !reader->has_tick && !reader->is_urgent &&
-		!reader->is_asking)
-		pthread_cond_wait(&reader->wake, &reader->mutex);
-	work = (struct work){ reader->is_stopping, reader->has_tick || reader->is_urgent,
-		reader->is_lost, reader->has_tick ? reader->tick_ms : 0 };
-	for (size_t i = 0; i < reader->change_count; i++)
-		domains_expire(&reader->domains, &reader->changes[i]);
-	reader->change_count = 0;
-	reader->has_tick = reader->is_urgent = reader->is_lost = false;
+	if (!reader->is_asking)
+		wait_locked(reader, true, reader->young_ms);
+	take_events_locked(reader);
+	note_segment(reader);
+	now_ms = clock_wall_ms(reader->context.clock);
+	is_of_tick =
+		reader->tick_ms && reader->tick_ms <= now_ms && now_ms - reader->tick_ms <= LATE_MS;
+	work = (struct work){ reader->is_stopping, reader->has_tick, reader->is_lost,
+		is_of_tick ? reader->tick_ms : now_ms };
+	reader->has_tick = reader->is_lost = false;
 	pthread_mutex_unlock(&reader->mutex);
 	return work;
+}
+
+static void do_work(struct reader *reader, const struct work *work)
+{
+	for (size_t i = 0; i < reader->events.count; i++)
+		lifecycle_handle(reader, &reader->events.items[i]);
+	reader_flush(reader);
+	if (work->is_lost && reader->connection)
+		reader_disconnect(reader, "closed the connection");
+	if (work->is_round && connect_to(reader))
+		rounds_do(reader, work->time_ms);
+	reader->young_ms = lifecycle_read_young(reader);
+	reader_flush(reader);
+	if (reader->is_asking)
+		questions_wait(reader);
 }
 
 static void *run_reader(void *argument)
@@ -455,14 +222,10 @@ static void *run_reader(void *argument)
 	struct reader *reader = argument;
 	struct work work;
 
-	for (work = take_work(reader); !work.is_stop; work = take_work(reader)) {
-		if (work.is_lost && reader->connection)
-			disconnect(reader, "closed the connection");
-		if (work.is_round)
-			do_round(reader, work.tick_ms);
-		if (reader->is_asking)
-			wait_answer(reader);
-	}
+	for (work = take_work(reader); !work.is_stop; work = take_work(reader))
+		do_work(reader, &work);
+	reader->lives.is_changed = true; /* until when no other device was there */
+	reader_save(reader);
 	connection_close(reader->connection);
 	return NULL;
 }
@@ -480,27 +243,45 @@ static void reader_collect(struct collector *collector, int64_t tick_ms)
 
 static void reader_free(struct reader *reader)
 {
+	batch_free(reader->batch);
 	monitor_free(reader->monitor);
+	lives_deinit(&reader->lives);
 	domains_deinit(&reader->domains);
 	pthread_mutex_destroy(&reader->mutex);
 	pthread_cond_destroy(&reader->wake);
 	free(reader);
 }
 
+static struct reader *reader_new(const struct collector_context *context)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+	pthread_condattr_t attributes;
+
+	if (!reader)
+		return NULL;
+	reader->collector.ops = &libvirt_collector;
+	reader->context = *context;
+	reader->young_ms = -1;
+	reader->callbacks = (struct connection_events){ on_event, on_lost, reader };
+	reader->domains = (struct domains){ .clock = context->clock, .host = context->host };
+	lives_load(&reader->lives, config_text(context->config, "worker", "spool_dir"),
+		&reader->domains);
+	pthread_mutex_init(&reader->mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&reader->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return reader;
+}
+
 static int reader_start(const struct collector_context *context, struct collector **ret_collector,
 	struct error *err)
 {
-	struct reader *reader = calloc(1, sizeof(*reader));
+	struct reader *reader = reader_new(context);
 	int r;
 
 	if (!reader)
 		return -ENOMEM;
-	reader->collector.ops = &libvirt_collector;
-	reader->context = *context;
-	reader->events = (struct connection_events){ on_change, on_lost, reader };
-	reader->domains = (struct domains){ .clock = context->clock, .host = context->host };
-	pthread_mutex_init(&reader->mutex, NULL);
-	pthread_cond_init(&reader->wake, NULL);
 	r = monitor_new(config_text(context->config, "worker", "libvirt_uri"),
 		config_text(context->config, "worker", "spool_dir"), &reader->monitor);
 	if (r == 0 && connection_prepare() < 0)

@@ -81,36 +81,66 @@ static void hold(struct listener *listener)
 	pthread_mutex_unlock(&listener->lock);
 }
 
-static void tell(virDomainPtr domain, struct listener *listener, bool is_urgent)
+static void tell(virDomainPtr domain, struct listener *listener, struct event *event)
 {
-	struct uuid uuid;
-
-	if (virDomainGetUUID(domain, uuid.bytes) < 0)
+	if (virDomainGetUUID(domain, event->uuid.bytes) < 0)
 		return;
+	event->id = (int)virDomainGetID(domain);
 	pthread_mutex_lock(&listener->lock);
 	if (listener->events)
-		listener->events->changed(listener->events->context, &uuid, is_urgent);
+		listener->events->happened(listener->events->context, event);
 	pthread_mutex_unlock(&listener->lock);
 }
 
 static int on_lifecycle(
-	virConnectPtr connection, virDomainPtr domain, int event, int detail, void *listener)
+	virConnectPtr connection, virDomainPtr domain, int kind, int detail, void *listener)
 {
-	tell(domain, listener,
-		event == VIR_DOMAIN_EVENT_STARTED || event == VIR_DOMAIN_EVENT_SHUTDOWN);
+	static const enum event_kind kinds[] = {
+		[VIR_DOMAIN_EVENT_DEFINED] = EVENT_DEFINED,
+		[VIR_DOMAIN_EVENT_UNDEFINED] = EVENT_UNDEFINED,
+		[VIR_DOMAIN_EVENT_STARTED] = EVENT_STARTED,
+		[VIR_DOMAIN_EVENT_SUSPENDED] = EVENT_SUSPENDED,
+		[VIR_DOMAIN_EVENT_RESUMED] = EVENT_RESUMED,
+		[VIR_DOMAIN_EVENT_STOPPED] = EVENT_STOPPED,
+		[VIR_DOMAIN_EVENT_SHUTDOWN] = EVENT_SHUTDOWN,
+		[VIR_DOMAIN_EVENT_PMSUSPENDED] = EVENT_PMSUSPENDED,
+		[VIR_DOMAIN_EVENT_CRASHED] = EVENT_CRASHED,
+	};
+	struct event event = { .detail = detail };
+
+	if (kind >= 0 && kind < (int)ARRAY_SIZE(kinds))
+		event.kind = kinds[kind];
+	tell(domain, listener, &event);
 	return 0;
 }
 
-static void on_device(
+static void tell_device(
+	virDomainPtr domain, void *listener, enum event_kind kind, const char *alias)
+{
+	struct event event = { .kind = kind };
+
+	(void)text_copy(event.alias, sizeof(event.alias), alias ? alias : "");
+	tell(domain, listener, &event);
+}
+
+static void on_device_added(
 	virConnectPtr connection, virDomainPtr domain, const char *alias, void *listener)
 {
-	tell(domain, listener, false);
+	tell_device(domain, listener, EVENT_DEVICE_ADDED, alias);
+}
+
+static void on_device_removed(
+	virConnectPtr connection, virDomainPtr domain, const char *alias, void *listener)
+{
+	tell_device(domain, listener, EVENT_DEVICE_REMOVED, alias);
 }
 
 static void on_metadata(virConnectPtr connection, virDomainPtr domain, int type,
 	const char *namespace, void *listener)
 {
-	tell(domain, listener, false);
+	struct event event = { .kind = EVENT_CHANGED };
+
+	tell(domain, listener, &event);
 }
 
 static void on_close(virConnectPtr connection, int reason, void *argument)
@@ -149,8 +179,9 @@ static void subscribe(struct connection *connection)
 		virConnectDomainEventGenericCallback function;
 	} events[] = {
 		{ VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle) },
-		{ VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device) },
-		{ VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+		{ VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device_added) },
+		{ VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+			VIR_DOMAIN_EVENT_CALLBACK(on_device_removed) },
 		{ VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_metadata) },
 	};
 

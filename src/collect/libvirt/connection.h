@@ -5,14 +5,12 @@
 /* A read-only connection to libvirt with its events, which come on a thread of their own. */
 
 #include <libvirt/libvirt.h>
-#include <stdbool.h>
 
-#include "model/instance.h"
+#include "collect/libvirt/events.h"
 
 struct connection_events {
-	/* On the event thread: something happened to a domain; is_urgent: it starts or ends, read
-	 * it now. */
-	void (*changed)(void *context, const struct uuid *uuid, bool is_urgent);
+	/* On the event thread. The event's time is not set. */
+	void (*happened)(void *context, const struct event *event);
 	void (*lost)(void *context);
 	void *context;
 };

@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collect/libvirt/epoch.h"
-
 enum { DESCRIPTION_MS = 3600 * 1000, DESCRIPTION_BYTES_MAX = 1024 * 1024 };
 
 static void domain_free(struct domain *domain)
 {
+	devices_deinit(&domain->run.devices);
 	arena_deinit(&domain->arena);
 	free(domain);
 }
@@ -32,10 +31,12 @@ struct domain *domains_find(const struct domains *domains, const struct uuid *uu
 	return NULL;
 }
 
-static struct domain *add(struct domains *domains, const struct uuid *uuid)
+struct domain *domains_get(struct domains *domains, const struct uuid *uuid)
 {
-	struct domain **larger, *domain;
+	struct domain **larger, *domain = domains_find(domains, uuid);
 
+	if (domain)
+		return domain;
 	if (domains->count == domains->room) {
 		size_t room = domains->room ? domains->room * 2 : 16;
 
@@ -49,13 +50,13 @@ static struct domain *add(struct domains *domains, const struct uuid *uuid)
 	if (!domain)
 		return NULL;
 	domain->uuid = *uuid;
-	domain->id = -1;
+	domain->run.id = -1;
 	arena_init(&domain->arena, DESCRIPTION_BYTES_MAX);
 	domains->items[domains->count++] = domain;
 	return domain;
 }
 
-static bool describe(struct domains *domains, struct domain *domain, virDomainPtr handle)
+static bool describe(struct domain *domain, virDomainPtr handle)
 {
 	char *xml = virDomainGetXMLDesc(handle, 0);
 	int r;
@@ -75,62 +76,49 @@ static bool describe(struct domains *domains, struct domain *domain, virDomainPt
 	domain->metadata.info.uuid = domain->uuid;
 	domain->metadata.info.name = arena_copy_text(&domain->arena, virDomainGetName(handle),
 		strnlen(virDomainGetName(handle), INSTANCE_TEXT_MAX));
-	if (!domain->metadata.info.name)
+	return domain->metadata.info.name != NULL;
+}
+
+bool domains_describe(struct domains *domains, struct domain *domain, virDomainPtr handle)
+{
+	int64_t now_ms = clock_monotonic_ms(domains->clock);
+
+	if (!domain->is_stale && domain->described_ms &&
+		now_ms - domain->described_ms < DESCRIPTION_MS)
+		return true;
+	domain->described_ms = 0;
+	if (!describe(domain, handle))
 		return false;
-	/* Read before: a step in between makes the start look older than the segment, not younger.
-	 */
-	domain->segment = clock_read(domains->clock).segment;
-	epoch_of_domain(domains->host, domain->metadata.info.name, domains->clock, domain->epoch,
-		sizeof(domain->epoch), &domain->start_ms);
+	domain->is_persistent = virDomainIsPersistent(handle) == 1;
+	domain->is_stale = false;
+	domain->described_ms = now_ms;
 	return true;
 }
 
-struct domain *domains_refresh(struct domains *domains, virDomainPtr handle)
+void domains_expire(struct domains *domains)
 {
-	int64_t now_ms = clock_monotonic_ms(domains->clock);
-	struct domain *domain;
-	struct uuid uuid;
-	int id = (int)virDomainGetID(handle);
-
-	if (virDomainGetUUID(handle, uuid.bytes) < 0)
-		return NULL;
-	domain = domains_find(domains, &uuid);
-	if (!domain)
-		domain = add(domains, &uuid);
-	if (!domain)
-		return NULL;
-	domain->is_seen = true;
-	if (domain->id == id && now_ms - domain->described_ms < DESCRIPTION_MS)
-		return domain;
-	domain->id = -1;
-	if (!describe(domains, domain, handle))
-		return NULL;
-	domain->id = id;
-	domain->described_ms = now_ms;
-	return domain;
+	for (size_t i = 0; i < domains->count; i++)
+		domains->items[i]->is_stale = true;
 }
 
-void domains_expire(struct domains *domains, const struct uuid *uuid)
+void domains_begin_segment(struct domains *domains)
 {
-	struct domain *domain = domains_find(domains, uuid);
-
-	if (domain)
-		domain->id = -1;
-}
-
-void domains_sweep(struct domains *domains)
-{
-	for (size_t i = 0; i < domains->count;) {
+	for (size_t i = 0; i < domains->count; i++) {
 		struct domain *domain = domains->items[i];
 
-		if (domain->is_seen) {
-			domain->is_seen = false;
-			i++;
-		} else {
-			domain_free(domain);
-			domains->items[i] = domains->items[--domains->count];
-		}
+		domain->run.start_ms = EPOCH_START_UNKNOWN;
+		domain->run.read_ms = domain->run.answered_ms = domain->run.state_ms = 0;
+		domain->off_ms = domain->off_ms ? 1 : 0;
+		devices_begin_segment(&domain->run.devices, clock_wall_ms(domains->clock));
 	}
+}
+
+void domains_remove(struct domains *domains, struct domain *domain)
+{
+	for (size_t i = 0; i < domains->count; i++)
+		if (domains->items[i] == domain)
+			domains->items[i] = domains->items[--domains->count];
+	domain_free(domain);
 }
 
 static bool copy_port(
@@ -181,4 +169,12 @@ const char *domain_disk_serial(const struct domain *domain, const char *target)
 		if (strcmp(domain->metadata.disks[i].target, target) == 0)
 			return domain->metadata.disks[i].serial;
 	return "";
+}
+
+const char *domain_disk_of_alias(const struct domain *domain, const char *alias)
+{
+	for (size_t i = 0; i < domain->metadata.disk_count; i++)
+		if (*alias && strcmp(domain->metadata.disks[i].alias, alias) == 0)
+			return domain->metadata.disks[i].target;
+	return NULL;
 }

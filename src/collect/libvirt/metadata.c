@@ -141,6 +141,7 @@ static void read_disks(struct reader *reader, struct metadata *metadata)
 
 		metadata->disks[i].target = text_at(reader, node, "./target/@dev");
 		metadata->disks[i].serial = text_at(reader, node, "./serial");
+		metadata->disks[i].alias = text_at(reader, node, "./alias/@name");
 	}
 	xmlXPathFreeObject(nodes);
 }

@@ -15,6 +15,7 @@ enum { METADATA_DISKS_MAX = 64 };
 struct metadata_disk {
 	const char *target; /* vda */
 	const char *serial; /* "" where the disk has none */
+	const char *alias;  /* libvirt's name of the device while it runs; else "" */
 };
 
 struct metadata {

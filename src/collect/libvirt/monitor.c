@@ -26,12 +26,17 @@ struct child {
 	int to, from;
 };
 
+struct lane {
+	struct child child;
+	struct buffer answer;
+	bool is_busy;
+};
+
 struct monitor {
 	char *uri;
 	struct hangs hangs;
-	struct child child;
+	struct lane lanes[_MONITOR_LANES];
 	struct child aside[HANGS_MAX];
-	struct buffer answer;
 };
 
 static void end_child(struct child *child)
@@ -98,11 +103,11 @@ static int branch(const char *uri, int in, int out, pid_t *ret_pid)
 	_exit(monitor_child_main(uri));
 }
 
-static int start_child(struct monitor *monitor)
+static int start_child(const char *uri, struct child *child)
 {
 	int to[2], from[2], r;
 
-	if (monitor->child.pid)
+	if (child->pid)
 		return 0;
 	if (pipe2(to, O_CLOEXEC) < 0)
 		return -errno;
@@ -112,14 +117,14 @@ static int start_child(struct monitor *monitor)
 		close(to[1]);
 		return r;
 	}
-	r = has_one_thread() ? branch(monitor->uri, to[0], from[1], &monitor->child.pid)
-			     : spawn(monitor->uri, to[0], from[1], &monitor->child.pid);
+	r = has_one_thread() ? branch(uri, to[0], from[1], &child->pid)
+			     : spawn(uri, to[0], from[1], &child->pid);
 	close(to[0]);
 	close(from[1]);
-	monitor->child.to = to[1];
-	monitor->child.from = from[0];
+	child->to = to[1];
+	child->from = from[0];
 	if (r < 0) {
-		monitor->child.pid = 0;
+		child->pid = 0;
 		close(to[1]);
 		close(from[0]);
 	}
@@ -137,9 +142,11 @@ int monitor_new(const char *uri, const char *directory, struct monitor **ret_mon
 		free(monitor);
 		return -ENOMEM;
 	}
-	buffer_init(&monitor->answer, MONITOR_ANSWER_MAX + 16);
+	for (size_t i = 0; i < _MONITOR_LANES; i++)
+		buffer_init(&monitor->lanes[i].answer, MONITOR_ANSWER_MAX + 16);
 	hangs_load(&monitor->hangs, directory);
-	(void)start_child(monitor); /* if it does not start, the first question tries again */
+	/* If it does not start, the first question tries again. */
+	(void)start_child(monitor->uri, &monitor->lanes[MONITOR_ROUND].child);
 	*ret_monitor = monitor;
 	return 0;
 }
@@ -148,27 +155,42 @@ struct monitor *monitor_free(struct monitor *monitor)
 {
 	if (!monitor)
 		return NULL;
-	end_child(&monitor->child);
+	for (size_t i = 0; i < _MONITOR_LANES; i++) {
+		end_child(&monitor->lanes[i].child);
+		buffer_deinit(&monitor->lanes[i].answer);
+	}
 	for (size_t i = 0; i < HANGS_MAX; i++)
 		end_child(&monitor->aside[i]);
-	buffer_deinit(&monitor->answer);
 	free(monitor->uri);
 	free(monitor);
 	return NULL;
 }
 
-bool monitor_ask(struct monitor *monitor, unsigned int groups)
+static int under_way(const struct monitor *monitor)
 {
-	char line[32];
-	int size = snprintf(line, sizeof(line), "%u\n", groups);
+	int count = 0;
 
-	if (monitor->hangs.count >= HANGS_MAX || start_child(monitor) < 0)
+	for (size_t i = 0; i < _MONITOR_LANES; i++)
+		count += monitor->lanes[i].is_busy;
+	return count;
+}
+
+bool monitor_ask(struct monitor *monitor, enum monitor_lane number, unsigned int groups,
+	const struct uuid *uuid)
+{
+	struct lane *lane = &monitor->lanes[number];
+	char line[32 + UUID_TEXT_SIZE], text[UUID_TEXT_SIZE] = "";
+	int size = snprintf(
+		line, sizeof(line), "%u %s\n", groups, uuid ? uuid_format(uuid, text) : "");
+
+	if (monitor->hangs.count + under_way(monitor) >= HANGS_MAX ||
+		start_child(monitor->uri, &lane->child) < 0)
 		return false;
-	buffer_clear(&monitor->answer);
-	if (write(monitor->child.to, line, (size_t)size) == size)
-		return true;
-	end_child(&monitor->child);
-	return false;
+	buffer_clear(&lane->answer);
+	lane->is_busy = write(lane->child.to, line, (size_t)size) == size;
+	if (!lane->is_busy)
+		end_child(&lane->child);
+	return lane->is_busy;
 }
 
 static bool read_tuple(struct cursor *cursor, struct batch *batch, struct reading *reading)
@@ -228,42 +250,57 @@ static bool is_whole(const struct buffer *answer)
 	return answer->size >= 4 && cursor_read_u32(&cursor) <= answer->size - 4;
 }
 
-int monitor_wait(struct monitor *monitor, int timeout_ms, struct batch **ret_batch)
+static int receive(struct lane *lane, int timeout_ms)
 {
 	const struct clock *clock = clock_system();
 	int64_t end_ms = clock_monotonic_ms(clock) + timeout_ms, left_ms;
-	struct pollfd item = { monitor->child.from, POLLIN, 0 };
+	struct pollfd item = { lane->child.from, POLLIN, 0 };
 	uint8_t *room;
 	ssize_t n;
 
-	while (!is_whole(&monitor->answer)) {
+	while (!is_whole(&lane->answer)) {
 		left_ms = end_ms - clock_monotonic_ms(clock);
 		if (poll(&item, 1, (int)MAX_OF(left_ms, 0)) <= 0 && left_ms <= 0)
 			return -EAGAIN;
 		if (!item.revents)
 			continue;
-		room = buffer_reserve(&monitor->answer, 65536);
-		n = room ? read(monitor->child.from, room, 65536) : -1;
-		if (n <= 0) {
-			end_child(&monitor->child);
+		room = buffer_reserve(&lane->answer, 65536);
+		n = room ? read(lane->child.from, room, 65536) : -1;
+		if (n <= 0)
 			return -EPIPE;
-		}
-		buffer_advance(&monitor->answer, (size_t)n);
+		buffer_advance(&lane->answer, (size_t)n);
 	}
-	return decode(&monitor->answer, ret_batch);
+	return 0;
 }
 
-void monitor_give_up(struct monitor *monitor)
+int monitor_wait(
+	struct monitor *monitor, enum monitor_lane number, int timeout_ms, struct batch **ret_batch)
 {
+	struct lane *lane = &monitor->lanes[number];
+	int r = receive(lane, timeout_ms);
+
+	if (r == -EAGAIN)
+		return r;
+	lane->is_busy = false;
+	if (r < 0)
+		end_child(&lane->child);
+	return r < 0 ? r : decode(&lane->answer, ret_batch);
+}
+
+void monitor_give_up(struct monitor *monitor, enum monitor_lane number)
+{
+	struct lane *lane = &monitor->lanes[number];
+
+	lane->is_busy = false;
 	hangs_change(&monitor->hangs, 1);
 	for (size_t i = 0; i < HANGS_MAX; i++) {
 		if (monitor->aside[i].pid)
 			continue;
-		monitor->aside[i] = monitor->child;
-		monitor->child.pid = 0;
+		monitor->aside[i] = lane->child;
+		lane->child.pid = 0;
 		return;
 	}
-	end_child(&monitor->child);
+	end_child(&lane->child);
 }
 
 void monitor_check(struct monitor *monitor)

@@ -16,6 +16,13 @@
 
 struct monitor;
 
+/* Two questions may be under way at once, each with a child of its own. */
+enum monitor_lane {
+	MONITOR_ROUND,
+	MONITOR_EVENT, /* used while the round's question is not answered */
+	_MONITOR_LANES,
+};
+
 /* Called before this process has other threads, the first child costs little memory: it is a fork.
  * Later ones are programs of their own. */
 MUST_CHECK int monitor_new(const char *uri, const char *directory, struct monitor **ret_monitor);
@@ -23,15 +30,18 @@ MUST_CHECK int monitor_new(const char *uri, const char *directory, struct monito
 /* Kills the children; their hung calls stay counted. */
 struct monitor *monitor_free(struct monitor *monitor);
 
-/* Asks for the groups. False if that is not allowed now, or if there is no child. */
-bool monitor_ask(struct monitor *monitor, unsigned int groups);
+/* Asks for the groups of the domain, NULL: of all. False if that is not allowed now (calls that
+ * hang and questions under way are at most HANGS_MAX), or if there is no child. */
+bool monitor_ask(struct monitor *monitor, enum monitor_lane lane, unsigned int groups,
+	const struct uuid *uuid);
 
 /* Waits for the answer; its tuples are readings in *ret_batch. 0; -EAGAIN: not within the time,
  * wait again or give up; other: there is no answer. */
-MUST_CHECK int monitor_wait(struct monitor *monitor, int timeout_ms, struct batch **ret_batch);
+MUST_CHECK int monitor_wait(
+	struct monitor *monitor, enum monitor_lane lane, int timeout_ms, struct batch **ret_batch);
 
 /* The answer did not come. */
-void monitor_give_up(struct monitor *monitor);
+void monitor_give_up(struct monitor *monitor, enum monitor_lane lane);
 
 /* Looks whether children that were set aside answered meanwhile. */
 void monitor_check(struct monitor *monitor);

@@ -45,7 +45,7 @@ static const char *find_text(const struct given *given, const char *field)
 
 /* Device -1: the group is of the whole instance. */
 static bool add_tuple(struct batch *batch, struct reading *reading, const struct given *given,
-	enum metric_group group, int device, const char *parameter, const char *life)
+	enum metric_group group, int device, const char *parameter)
 {
 	struct tuple new = { .group = group }, *tuple;
 	char field[VIR_TYPED_PARAM_FIELD_LENGTH + 32];
@@ -66,9 +66,9 @@ static bool add_tuple(struct batch *batch, struct reading *reading, const struct
 	if (!new.present)
 		return true;
 	new.parameter = batch_text(batch, parameter);
-	new.life = batch_text(batch, life);
+	new.life = "";
 	tuple = batch_add_tuple(batch, reading);
-	if (!tuple || !new.parameter || !new.life)
+	if (!tuple || !new.parameter)
 		return false;
 	*tuple = new;
 	return true;
@@ -79,7 +79,7 @@ static bool add_devices(struct batch *batch, struct reading *reading, const stru
 	enum metric_group group, const char *prefix)
 {
 	char field[VIR_TYPED_PARAM_FIELD_LENGTH], number[16];
-	const char *name, *path;
+	const char *name;
 	int64_t count = 0;
 
 	snprintf(field, sizeof(field), "%s.%s", prefix,
@@ -90,13 +90,10 @@ static bool add_devices(struct batch *batch, struct reading *reading, const stru
 		snprintf(number, sizeof(number), "%d", i);
 		snprintf(field, sizeof(field), "%s.%d.name", prefix, i);
 		name = find_text(given, field);
-		snprintf(field, sizeof(field), "%s.%d.path", prefix, i);
-		path = find_text(given, field);
 		if (group == METRIC_GROUP_VCPU)
 			name = number;
 		if (*name && strlen(name) <= PARAMETER_TEXT_MAX &&
-			!add_tuple(batch, reading, given, group, i, name,
-				strlen(path) <= EPOCH_TEXT_MAX ? path : ""))
+			!add_tuple(batch, reading, given, group, i, name))
 			return false;
 	}
 	return true;
@@ -107,8 +104,8 @@ bool stats_read(
 {
 	const struct given given = { parameters, count };
 
-	return add_tuple(batch, reading, &given, METRIC_GROUP_STATE, -1, "total", "") &&
-	       add_tuple(batch, reading, &given, METRIC_GROUP_MEM, -1, "total", "") &&
+	return add_tuple(batch, reading, &given, METRIC_GROUP_STATE, -1, "total") &&
+	       add_tuple(batch, reading, &given, METRIC_GROUP_MEM, -1, "total") &&
 	       add_devices(batch, reading, &given, METRIC_GROUP_NIC, "net") &&
 	       add_devices(batch, reading, &given, METRIC_GROUP_BLK, "block") &&
 	       add_devices(batch, reading, &given, METRIC_GROUP_VCPU, "vcpu");

@@ -10,7 +10,7 @@
 
 #include "model/batch.h"
 
-/* Appends the tuples of every group that the parameters hold. A disk's life is its path as yet.
- * False if there is no memory. */
+/* Appends the tuples of every group that the parameters hold; their lives are "" as yet. False if
+ * there is no memory. */
 bool stats_read(
 	struct batch *batch, struct reading *reading, virTypedParameterPtr parameters, int count);
