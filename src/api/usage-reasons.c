@@ -37,6 +37,7 @@ static json_t *reason_to_json(const struct reason *reason)
 		set_time(object, "at", reason->to_ms);
 		break;
 	case REASON_LEGACY_WORKER:
+	case REASON_NO_FLAVOR:
 		break;
 	default:
 		set_time(object, "since", reason->from_ms);

@@ -259,6 +259,14 @@ static bool has_parameter(const struct gather *gather, const char *parameter)
 	return false;
 }
 
+static bool has_states(const struct timeline *timeline)
+{
+	for (size_t i = 0; i < timeline->host_count; i++)
+		if (timeline->hosts[i].state_count)
+			return true;
+	return false;
+}
+
 static int add_time(struct asking *asking, const struct metric *metric, const char *parameter,
 	struct error *err)
 {
@@ -270,10 +278,23 @@ static int add_time(struct asking *asking, const struct metric *metric, const ch
 			   (state_name(state) && strcmp(state_name(state), parameter) == 0);
 	if (!is_known)
 		return error_set(err, -EINVAL, "there is no '%s' of '%s'", parameter, metric->name);
-	if (asking->timeline.run_count == 0 && asking->timeline.off_count == 0)
+	if (!has_states(&asking->timeline))
 		return 0;
 	question.parameter = parameter;
 	return add_usage(asking, &question);
+}
+
+/* Those of the flavor only where it is known. */
+static int add_all_times(struct asking *asking, struct error *err)
+{
+	unsigned int columns = metric_group_info(METRIC_GROUP_TIME)->columns;
+	int r = 0;
+
+	if (!asking->identity.info_count)
+		columns = 1;
+	for (unsigned int column = 0; column < columns && r == 0; column++)
+		r = add_time(asking, metric_of_column(METRIC_GROUP_TIME, column), "total", err);
+	return r;
 }
 
 static int add_metric(struct asking *asking, const struct request *request, struct error *err)
@@ -318,10 +339,7 @@ static int add_all(struct asking *asking, struct error *err)
 		if (r == 0)
 			r = add_gathered(asking, &gather, NULL, false);
 	}
-	for (unsigned int column = 0;
-		r == 0 && column < metric_group_info(METRIC_GROUP_TIME)->columns; column++)
-		r = add_time(asking, metric_of_column(METRIC_GROUP_TIME, column), "total", err);
-	return r;
+	return r == 0 ? add_all_times(asking, err) : r;
 }
 
 static int ask(struct asking *asking, const struct request *request, const struct window *window,

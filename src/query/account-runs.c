@@ -323,7 +323,7 @@ static void account_states(struct accounting *accounting, const struct run *run)
 	struct settling settling = { TIME_NEVER, false, run->last.time_ms };
 	int64_t to_ms = accounting->question->to_ms, next_ms = TIME_OPEN;
 
-	account_behind(accounting, run, run->last.time_ms);
+	account_behind(accounting, run, run->state_count ? run->last.time_ms : run->begin_ms);
 	if (run->begin_ms >= to_ms)
 		return;
 	for (size_t i = 0; i < run->state_count; i++)

@@ -21,6 +21,7 @@ const char *reason_kind_name(enum reason_kind kind)
 		[REASON_FUTURE] = "future",
 		[REASON_FALL] = "fall",
 		[REASON_LEGACY_WORKER] = "legacy-worker",
+		[REASON_NO_FLAVOR] = "no-flavor",
 	};
 
 	return names[kind];
@@ -139,6 +140,15 @@ static void wait_for_the_future(struct accounting *accounting)
 	add_reason(accounting->account, &reason);
 }
 
+/* The flavor may still be told. */
+static void wait_for_the_flavor(struct accounting *accounting)
+{
+	const struct reason reason = { REASON_NO_FLAVOR, TIME_NEVER, TIME_OPEN, "", "", "" };
+
+	accounting->account->is_complete = false;
+	add_reason(accounting->account, &reason);
+}
+
 /* Old workers: known between the first and the last sample of all that came under a name. */
 static bool account_legacy(struct accounting *accounting)
 {
@@ -182,6 +192,8 @@ int account_make(const struct account_question *question, struct account *ret_ac
 	*ret_account = (struct account){ .window_ms = question->to_ms - question->from_ms,
 		.is_complete = true };
 	wait_for_the_future(&accounting);
+	if (question->lacks_flavor)
+		wait_for_the_flavor(&accounting);
 	if (!question->parameter || !account_legacy(&accounting)) {
 		wait_for_hosts(&accounting);
 		wait_for_migrations(&accounting);

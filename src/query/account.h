@@ -24,6 +24,7 @@ enum reason_kind {
 	REASON_FUTURE,
 	REASON_FALL,
 	REASON_LEGACY_WORKER,
+	REASON_NO_FLAVOR,
 	_REASON_COUNT,
 };
 const char *reason_kind_name(enum reason_kind kind);
@@ -58,6 +59,7 @@ struct account_question {
 	const struct gathered *series;
 	size_t count;
 	const char *parameter;
+	bool lacks_flavor; /* which it is about */
 };
 
 /* 0 or -ENOMEM. Free it with account_deinit in every case. */

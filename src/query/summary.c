@@ -146,11 +146,19 @@ bool summary_wants(const struct summary_question *question, const char *paramete
 	       question->is_wanted(question->identity, parameter, question->whole);
 }
 
+/* All metrics of time but the first are the flavor's. */
+static bool lacks_flavor(const struct summary_question *question)
+{
+	return question->metric->group == METRIC_GROUP_TIME && question->metric->column != 0 &&
+	       question->identity->info_count == 0;
+}
+
 static int take_account(const struct summary_question *question, const char *parameter,
 	struct summary *summary, bool *is_first)
 {
 	const struct account_question asked = { question->timeline, question->from_ms,
-		question->to_ms, question->series, question->count, parameter };
+		question->to_ms, question->series, question->count, parameter,
+		lacks_flavor(question) };
 	CLEANUP(account_deinit) struct account account = { 0 };
 	int r = account_make(&asked, *is_first ? &summary->account : &account);
 
@@ -200,8 +208,6 @@ static int take_durations(const struct summary_question *question, struct summar
 		r = durations_between(&asked, &duration);
 	summary->value = duration.value;
 	summary->uncertainty = duration.uncertainty;
-	if (question->metric->column != 0 && question->identity->info_count == 0)
-		summary->account.is_complete = false;
 	return r;
 }
 

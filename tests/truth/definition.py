@@ -784,6 +784,7 @@ class Timeline:
         edges = self.doubt(metric, parameter, begin, end, only_host)
         if metric != "state_time" and not self.infos:
             judgement.complete = False
+            judgement.reasons.append({"reason": "no-flavor"})
         return judgement.answer(value, edges, unknown)
 
     def state_families(self, run):
