@@ -15,6 +15,7 @@ import subprocess
 from harness import BUILD, Api, Peer, Questions, Server, until
 
 PROGRAM = os.path.join(BUILD, "tests/truth/kanyun-truth")
+LAST_INSTANCE = "instance-ffffffff"
 UNREAD_MAX = 5000  # answers that the program may have waiting for us
 
 
@@ -142,7 +143,7 @@ class Programs(Asked):
 
     def __init__(self, start):
         self.start = start
-        self.peers, self.last = {}, {}
+        self.peers = {}
         self.server = self.api = None
         self.start_all()
 
@@ -161,17 +162,14 @@ class Programs(Asked):
         if key not in self.peers:
             self.peers[key] = Peer(self.server, *key).__enter__()
         self.peers[key].push.send_multipart(list(delivery.frames()))
-        self.last.setdefault(key, []).append(delivery)
 
-    def settle_all(self, deliveries, distinct):
-        """Waits until each of these numbers is known to the server: stored, refused or lost."""
-        taken = len(deliveries)
-
-        def is_done():
-            counters = self.server.counters()
-            return counters["received"] >= taken
-
-        until(is_done, f"{taken} messages, {len(distinct)} of them different")
+    def settle_all(self, count):
+        """Waits until the `count` messages since the last start are stored, refused or known: what
+        comes in after them, of an old worker, is stored after them."""
+        until(lambda: self.server.counters()["received"] >= count, f"{count} messages")
+        with Peer(self.server) as old:
+            old.send("2", {LAST_INSTANCE: [("cpu", "total", (1329739932, 1))]})
+            until(lambda: LAST_INSTANCE in json.dumps(self.ask("instances")), "what came last")
 
     def end(self, kill):
         """Ends both; the peers go with them."""
