@@ -198,23 +198,28 @@ static enum line_outcome read_line(
 		return LINE_DAMAGED;
 	if (!next_word(&line, &version) || strcmp(version, "1") || !next_word(&line, &boot_id))
 		return LINE_DAMAGED;
-	if (strcmp(boot_id, steady->boot_id))
-		return LINE_OF_ANOTHER_BOOT;
 	if (!next_number(&line, &segment) || segment < 0 || segment > UINT32_MAX ||
 		!next_number(&line, &state.offset_ms) || !next_word(&line, &began) ||
 		(strcmp(began, "-") && text_to_i64(began, &state.began_ms) < 0))
 		return LINE_DAMAGED;
+	if (strcmp(boot_id, steady->boot_id)) {
+		/* The wall clock may have been set back while the host was down. */
+		ret_state->segment = (uint32_t)MIN_OF(segment + 1, UINT32_MAX);
+		return LINE_OF_ANOTHER_BOOT;
+	}
 	state.segment = (uint32_t)segment;
 	*ret_state = state;
 	return LINE_OF_THIS_BOOT;
 }
 
-/* Where the file is damaged, nobody knows which segments this boot had. The seconds since the boot
- * are more than it can have had, and grow. */
+/* Where the file is damaged, nobody knows which segments there were. The seconds since 1970 are
+ * more than there can have been, and grow. */
 static void take_damaged(struct steady_clock *steady, int64_t monotonic_ms)
 {
+	int64_t wall_ms = monotonic_ms + steady->state.offset_ms;
+
 	steady->is_state_lost = true;
-	steady->state.segment = (uint32_t)(monotonic_ms / 1000);
+	steady->state.segment = (uint32_t)MAX_OF(MIN_OF(wall_ms / 1000, UINT32_MAX / 2), 1);
 	steady->state.began_ms = monotonic_ms;
 }
 

@@ -6,8 +6,8 @@
  *
  * Where the system's wall clock is ahead, the offset follows at once. Where it is behind by at most
  * a second, the offset gives way slowly. Where it is further behind, somebody set the clock back:
- * the next segment begins, with the offset taken anew. The state is kept in a file, so that the
- * segments of one boot go on after a restart. */
+ * the next segment begins, with the offset taken anew. So it does with each boot. The state is kept
+ * in a file, so that the segments go on after a restart. */
 
 #include <stdbool.h>
 #include <stdint.h>
