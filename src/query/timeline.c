@@ -16,7 +16,7 @@ static const char off_ending[] = "/off";
 /* How far one spool of a host told. */
 struct told {
 	const struct timeline_host *host;
-	int64_t first_ms, until_ms;
+	int64_t first_ms, until_ms, heard_ms;
 };
 
 struct loading {
@@ -103,7 +103,7 @@ static int take_source(void *context, const struct store_source *source)
 			return loading->r = STORE_TOO_MUCH;
 		loading->told = told;
 		told[loading->told_count++] =
-			(struct told){ host, source->first_ms, source->until_ms };
+			(struct told){ host, source->first_ms, source->until_ms, source->heard_ms };
 		host->told_ms = MAX_OF(host->told_ms, source->until_ms);
 		host->frontier_ms = MAX_OF(host->frontier_ms, frontier_ms);
 		host->silent_ms = host->frontier_ms;
@@ -379,6 +379,13 @@ static int compare_told(const void *a, const void *b)
 	return (left->first_ms > right->first_ms) - (left->first_ms < right->first_ms);
 }
 
+/* The older spool was not lost if it went on after the newer one's end: that one was only in memory
+ * while the disk could not be written. */
+static bool went_on(const struct told *older, const struct told *newer)
+{
+	return older->until_ms > newer->first_ms && older->heard_ms > newer->heard_ms;
+}
+
 /* What an older spool still held when a new one came in its place did not come, or it would have
  * told more. */
 static int add_lost_spools(struct loading *loading)
@@ -394,7 +401,7 @@ static int add_lost_spools(struct loading *loading)
 		for (size_t j = i; j > 0 && !before; j--)
 			if (loading->told[j - 1].host == told->host)
 				before = &loading->told[j - 1];
-		if (!before || !told->host->is_mine)
+		if (!before || !told->host->is_mine || went_on(before, told))
 			continue;
 		gap.from_ms = MIN_OF(before->until_ms, told->first_ms);
 		gap.to_ms = MAX_OF(before->until_ms, told->first_ms);

@@ -3,6 +3,7 @@
 #include "server/frontier.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macros.h"
 
@@ -84,20 +85,21 @@ static void lose(struct frontier *frontier, const char *reason, int64_t last_ms)
 		frontier->lost = (struct frontier_gap){ reason, frontier->until_ms, last_ms };
 }
 
-/* Whether a gap is whole now. */
+/* Whether a gap is whole now. Until it is, the frontier stands. */
 static bool tell(
 	struct frontier *frontier, const struct frontier_note *note, struct frontier_gap *ret_gap)
 {
 	bool is_whole = frontier->lost.reason && note->until_ms >= frontier->lost.to_ms;
 
+	if (!frontier->first_ms)
+		frontier->first_ms = note->until_ms;
+	if (frontier->lost.reason && !is_whole)
+		return false;
 	if (is_whole)
 		*ret_gap = (struct frontier_gap){ frontier->lost.reason,
 			MIN_OF(frontier->lost.from_ms, note->until_ms),
 			MAX_OF(frontier->lost.from_ms, note->until_ms) };
-	if (is_whole)
-		frontier->lost.reason = NULL;
-	if (!frontier->first_ms)
-		frontier->first_ms = note->until_ms;
+	frontier->lost.reason = NULL;
 	frontier->until_ms = note->until_ms;
 	frontier->heard_ms = note->heard_ms;
 	return is_whole;
@@ -125,8 +127,19 @@ bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontie
 
 bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap)
 {
-	if (!frontier->lost.reason || frontier->lost.to_ms <= frontier->lost.from_ms)
+	if (!frontier->lost.reason)
 		return false;
 	*ret_gap = frontier->lost;
+	ret_gap->to_ms = MAX_OF(ret_gap->to_ms, ret_gap->from_ms + 1);
 	return true;
+}
+
+void frontier_resume(struct frontier *frontier, const struct frontier_gap *gap)
+{
+	static const char *const reasons[] = { "missing", "refused" };
+
+	for (size_t i = 0; frontier->until_ms && i < ARRAY_SIZE(reasons); i++)
+		if (strcmp(gap->reason, reasons[i]) == 0 && gap->from_ms == frontier->until_ms)
+			frontier->lost = (struct frontier_gap){ reasons[i], gap->from_ms,
+				MAX_OF(frontier->lost.to_ms, gap->to_ms) };
 }

@@ -53,5 +53,9 @@ void frontier_take(struct frontier *frontier, const struct frontier_note *note);
  * is a gap that is whole. */
 bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontier_gap *ret_gap);
 
-/* What is certain of a gap that is not whole yet. */
+/* What is certain of a gap that is not whole yet: a millisecond, if its messages had no times. */
 bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap);
+
+/* After a restart: what is kept of the host's gaps. One that begins at the frontier is not whole.
+ */
+void frontier_resume(struct frontier *frontier, const struct frontier_gap *gap);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/gaps.h"
 #include "wire/message.h"
 
 struct peers {
@@ -73,6 +74,28 @@ static int take_source(void *context, const struct store_source *source)
 	return peer_name_host(peer, source->host);
 }
 
+static int take_gap(void *context, const struct store_record *record)
+{
+	struct peer *peer = context;
+	struct gap gap;
+
+	if (gap_of_key(record->key, &gap) == 0 && !gap.has_instance)
+		frontier_resume(&peer->frontier,
+			&(struct frontier_gap){ gap.reason, gap.from_ms, gap.to_ms });
+	return 0;
+}
+
+static int recall(struct peers *peers, struct peer *peer, struct error *err)
+{
+	char prefix[GAP_KEY_SIZE];
+	int r = store_sources(peers->store, NULL, peer->worker, take_source, peer, err);
+
+	return r == 0 ? store_records(peers->store, GAP_KIND,
+				gap_key_of_host(peer->host ? peer->host : peer->worker, prefix),
+				take_gap, peer, err)
+		      : r;
+}
+
 static struct peer *new_peer(const struct envelope *envelope, const char *topic)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
@@ -101,7 +124,7 @@ static int add(struct peers *peers, const struct envelope *envelope, struct peer
 	peer = new_peer(envelope, (const char *)peers->topic.bytes);
 	if (!peer)
 		return -ENOMEM;
-	r = store_sources(peers->store, NULL, peer->worker, take_source, peer, err);
+	r = recall(peers, peer, err);
 	if (r == 0 && zhashx_insert(peers->table, peer->topic, peer) < 0)
 		r = -ENOMEM;
 	if (r != 0) {

@@ -181,6 +181,17 @@ class Spool:
     oldest: int = 0
     numbers: dict = field(default_factory=dict)  # number: [previous, until, last time, refused]
 
+    def last(self):
+        """The last `until` over the numbers without a hole, and when it came."""
+        until, heard, last = None, None, 0
+        for number, (previous, told, _, _, arrival) in sorted(self.numbers.items()):
+            if previous > last and previous >= self.oldest:
+                break
+            last = number
+            if told is not None:
+                until, heard = told, arrival
+        return until, heard
+
 
 @dataclass
 class Run:
@@ -350,7 +361,7 @@ class HostLine:
         spools.sort(key=lambda spool: min((entry[1] for entry in spool.numbers.values()
                                            if entry[1] is not None), default=INFINITY))
         for i, spool in enumerate(spools):
-            self.follow(spool, is_new=i > 0)
+            self.follow(spool, is_new=i > 0 and not self.went_on(spools[i - 1], spool))
         self.silent_since = self.frontier
         if self.frontier is None:
             self.frontier = self.told = -INFINITY
@@ -358,6 +369,15 @@ class HostLine:
             if -INFINITY < self.frontier < self.retired:
                 self.gaps.append((self.frontier, self.retired, "retired"))
             self.frontier = self.told = INFINITY
+
+    @staticmethod
+    def went_on(older, newer):
+        """The older spool was told of after the newer one's end: it was not lost."""
+        first = min((entry[1] for entry in newer.numbers.values() if entry[1] is not None),
+                    default=INFINITY)
+        (older_until, older_heard), (_, newer_heard) = older.last(), newer.last()
+        return None not in (older_until, newer_heard) and older_until > first and \
+            older_heard > newer_heard
 
     def follow(self, spool, is_new):
         """Over the numbers without a hole, or with holes that will stay."""
