@@ -167,7 +167,12 @@ class Load:
         return sum(host.in_flight() for host in self.hosts)
 
     def finish(self, server):
-        """Has everything that was sent acknowledged, and connects for it."""
+        """Has everything that was sent acknowledged, and connects for it. All hosts tell of the
+        same time in the end: an answer is not complete before each of them has."""
+        most = max(len(host.messages) for host in self.hosts)
+        for host in self.hosts:
+            while len(host.messages) < most:
+                host.make()
         self.connect(server)
         for host in self.hosts:
             while host.sent < len(host.messages):

@@ -44,10 +44,13 @@ class Network:
                 ip("-n", name, "address", "add", ADDRESSES[side] + "/30", "dev", "cable")
                 ip("-n", name, "link", "set", "lo", "up")
                 ip("-n", name, "link", "set", "cable", "up")
+            self.contexts = []
             self.stack = stack.pop_all()
         return self
 
     def __exit__(self, *unused):
+        for context in self.contexts:
+            context.destroy(linger=0)
         self.stack.close()
 
     def switch(self, side, state):
@@ -72,6 +75,7 @@ class Network:
         with self.inside(side):
             context = zmq.Context()
             context.socket(zmq.PUSH).close()
+        self.contexts.append(context)
         return context
 
 
