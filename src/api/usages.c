@@ -240,10 +240,10 @@ static int gather_columns(struct asking *asking, enum metric_group group, uint32
 	const struct gather_question question = { .identity = &asking->identity,
 		.group = group,
 		.columns = columns,
-		.from_ms = asking->timeline.from_ms,
-		.to_ms = asking->timeline.to_ms,
-		.edges_ms = asking->parts.edges_ms,
-		.edge_count = asking->parts.edge_count };
+		.from_ms = asking->timeline.read_from_ms,
+		.to_ms = asking->timeline.read_to_ms,
+		.edges_ms = asking->timeline.is_stepped ? NULL : asking->parts.edges_ms,
+		.edge_count = asking->timeline.is_stepped ? 0 : asking->parts.edge_count };
 	int r = gather_read(store, &question, ret_gather, err);
 
 	for (size_t i = 0; r == 0 && i < ret_gather->count; i++)

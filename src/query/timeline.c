@@ -19,12 +19,21 @@ struct told {
 	int64_t first_ms, until_ms, heard_ms;
 };
 
+/* From the first to the last state that a host's readings of one segment have. */
+struct extent {
+	const struct timeline_host *host;
+	uint32_t segment;
+	int64_t first_ms, last_ms;
+};
+
 struct loading {
 	struct timeline *timeline;
 	struct timeline_host *host; /* whose gaps are read */
 	const struct identity *identity;
 	struct told *told; /* of all spools; in the timeline's arena */
 	size_t told_count;
+	struct extent *extents; /* likewise */
+	size_t extent_count;
 	int r;
 };
 
@@ -271,21 +280,21 @@ static int take_states(void *context, const struct store_series *series)
 	return loading->r;
 }
 
-static int read_states(struct store *store, struct loading *loading, struct error *err)
+static int scan_states(struct store *store, struct loading *loading, int64_t from_ms, int64_t to_ms,
+	store_series_fn each, struct error *err)
 {
-	const struct timeline *timeline = loading->timeline;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < loading->identity->key_count; i++) {
 		const struct store_scan scan = { .instance = loading->identity->keys[i],
 			.group = METRIC_GROUP_STATE,
 			.columns = 3,
-			.from_ms = timeline->from_ms,
-			.to_ms = timeline->to_ms,
+			.from_ms = from_ms,
+			.to_ms = to_ms,
 			.maximum = TIMELINE_SAMPLES_MAX };
 
 		if (scan.instance.has_uuid)
-			r = store_scan(store, &scan, take_states, loading, err);
+			r = store_scan(store, &scan, each, loading, err);
 	}
 	if (r == STORE_STOPPED)
 		r = loading->r;
@@ -293,6 +302,85 @@ static int read_states(struct store *store, struct loading *loading, struct erro
 		       ? error_set(
 				 err, r, "the instance has too many states; ask for a shorter time")
 		       : r;
+}
+
+static int take_extent(void *context, const struct store_series *series)
+{
+	struct loading *loading = context;
+	struct timeline_host *host;
+	struct extent *extent = NULL;
+
+	if (series->count == 0 || !*series->epoch || series->metric->column != 0)
+		return 0;
+	host = host_of(loading->timeline, series->epoch);
+	for (size_t i = 0; i < loading->extent_count && !extent; i++)
+		if (loading->extents[i].host == host &&
+			loading->extents[i].segment == series->segment)
+			extent = &loading->extents[i];
+	if (!extent) {
+		extent = grow(&loading->timeline->arena, loading->extents, loading->extent_count,
+			TIMELINE_RUNS_MAX, sizeof(*extent));
+		if (!extent || !host)
+			return loading->r = STORE_TOO_MUCH;
+		loading->extents = extent;
+		extent += loading->extent_count++;
+		*extent = (struct extent){ host, series->segment, INT64_MAX, INT64_MIN };
+	}
+	extent->first_ms = MIN_OF(extent->first_ms, series->samples[0].time_ms);
+	extent->last_ms = MAX_OF(extent->last_ms, series->samples[series->count - 1].time_ms);
+	return 0;
+}
+
+static bool has_segments(const struct timeline *timeline)
+{
+	for (size_t i = 0; i < timeline->run_count; i++)
+		if (timeline->runs[i].last.segment > 0)
+			return true;
+	for (size_t i = 0; i < timeline->off_count; i++)
+		if (timeline->offs[i].states[timeline->offs[i].count - 1].at.segment > 0)
+			return true;
+	return false;
+}
+
+/* Did a host's clock step back, over what was read of the instance? */
+static int find_steps(struct store *store, struct loading *loading, struct error *err)
+{
+	struct timeline *timeline = loading->timeline;
+	int r = 0;
+
+	/* Without a window, what is next to it is all: the first and the last of each series. */
+	if (has_segments(timeline)) {
+		r = scan_states(store, loading, 0, 0, take_extent, err);
+		if (r == 0)
+			r = scan_states(store, loading, INT64_MAX, INT64_MAX, take_extent, err);
+	}
+	for (size_t i = 0; i < loading->extent_count; i++)
+		for (size_t j = 0; j < loading->extent_count; j++) {
+			const struct extent *a = &loading->extents[i], *b = &loading->extents[j];
+
+			if (a->host == b->host && a->segment < b->segment &&
+				a->last_ms >= b->first_ms)
+				timeline->is_stepped = true;
+		}
+	return r;
+}
+
+static int read_states(struct store *store, struct loading *loading, struct error *err)
+{
+	struct timeline *timeline = loading->timeline;
+	int r;
+
+	timeline->read_from_ms = timeline->from_ms;
+	timeline->read_to_ms = timeline->to_ms;
+	r = scan_states(store, loading, timeline->from_ms, timeline->to_ms, take_states, err);
+	if (r == 0)
+		r = find_steps(store, loading, err);
+	if (r != 0 || !timeline->is_stepped)
+		return r;
+	timeline->run_count = timeline->off_count = 0;
+	timeline->read_from_ms = 0;
+	timeline->read_to_ms = INT64_MAX;
+	return scan_states(store, loading, 0, INT64_MAX, take_states, err);
 }
 
 static bool is_of_instance(const struct gap *gap, const struct identity *identity)

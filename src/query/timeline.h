@@ -90,6 +90,10 @@ struct span {
 struct timeline {
 	struct arena arena;
 	int64_t from_ms, to_ms, now_ms;
+	/* What was read of states, and is to be read of what was used: the window; or all, where a
+	 * host's clock was set back, for then a window is no stretch of what happened. */
+	int64_t read_from_ms, read_to_ms;
+	bool is_stepped;
 	struct timeline_host *hosts;
 	size_t host_count;
 	struct run *runs; /* by their beginning */
