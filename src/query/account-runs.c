@@ -277,6 +277,18 @@ static void judge(
 		accounting_tell(accounting, &reason);
 }
 
+/* Since when a run is, for a window: its start; or its last reading before. */
+static int64_t known_since(const struct run *run, int64_t from_ms)
+{
+	int64_t since_ms = run->begin_ms;
+
+	for (size_t i = 0; i < run->state_count && !run->is_begin_known; i++)
+		if (run->states[i].at.segment == run->first.segment &&
+			run->states[i].at.time_ms <= from_ms)
+			since_ms = MAX_OF(since_ms, run->states[i].at.time_ms);
+	return since_ms;
+}
+
 static bool is_asked_for(const struct accounting *accounting, const struct gathered *series)
 {
 	return strcmp(series->parameter, accounting->question->parameter) == 0;
@@ -311,7 +323,7 @@ static void account_group(
 		account_behind(accounting, run,
 			count ? group->witnesses[count - 1].time_ms : run->begin_ms);
 		settle_gone(&settling, run, group, true, to_ms);
-		settling.last_ms = run->begin_ms;
+		settling.last_ms = known_since(run, accounting->question->from_ms);
 	}
 	if (run->begin_ms < to_ms)
 		judge(accounting, run, &settling);
