@@ -60,12 +60,13 @@ class Asked:
 
 
 class Direct(Asked):
-    """kanyun-truth on a store: "memory", or "sqlite:DIRECTORY"."""
+    """kanyun-truth on a store: "memory", or "sqlite:DIRECTORY"; what it logs goes to a file or to
+    stderr."""
 
-    def __init__(self, store):
+    def __init__(self, store, log=None):
         environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
         self.process = subprocess.Popen([PROGRAM, store], stdin=subprocess.PIPE, text=True,
-                                        stdout=subprocess.PIPE, env=environment)
+                                        stdout=subprocess.PIPE, stderr=log, env=environment)
         self.is_durable = store != "memory"
         self.waiting = 0
         self.now = None

@@ -144,6 +144,10 @@ class Shape:
     reset: float = 0.0
     huge: float = 0.05
     short_lives: float = 0.15
+    start_known: float = 0.8     # of runs
+    device_start_known: float = 0.6
+    seen: float = 0.85           # starts and ends, by events
+    migration_seen: float = 0.9
 
 
 class Maker:
@@ -258,7 +262,7 @@ class Life:
 
     def __init__(self, maker, instance, time):
         self.maker, self.instance, self.time = maker, instance, time
-        self.random, self.chance = maker.random, maker.chance
+        self.random, self.chance, self.shape = maker.random, maker.chance, maker.shape
         self.host = self.pick_host()
         self.run = None
         self.disks = self.random.randint(1, 2)
@@ -300,7 +304,7 @@ class Life:
                 continue
             if not self.run:
                 self.start()
-                if self.chance(self.maker.shape.short_lives):
+                if self.chance(self.shape.short_lives):
                     self.time += self.random.randrange(200, 15 * SECOND)
                     self.stop(self.random.choice((SHUTDOWN, DESTROYED, CRASHED)))
                     self.wait()
@@ -333,8 +337,8 @@ class Life:
     def start(self, host=None, paused=False):
         host = host or self.host
         number = self.maker.number()
-        run = Run(host.name, number, self.time, start_known=self.chance(0.8),
-                  start_seen=self.chance(0.85))
+        run = Run(host.name, number, self.time, start_known=self.chance(self.shape.start_known),
+                  start_seen=self.chance(self.shape.seen))
         run.states.append((self.time, PAUSED if paused else RUNNING))
         self.instance.runs.append(run)
         self.run = run
@@ -366,7 +370,7 @@ class Life:
     def stop(self, reason):
         if self.time >= self.host.dead:
             return
-        self.end_run(self.time, reason, seen=self.chance(0.85))
+        self.end_run(self.time, reason, seen=self.chance(self.shape.seen))
 
     # what happens to it
 
@@ -400,7 +404,7 @@ class Life:
             overlap = 1
         self.time += overlap
         self.run = old
-        self.end_run(self.time, MIGRATED, seen=self.chance(0.9))
+        self.end_run(self.time, MIGRATED, seen=self.chance(self.shape.migration_seen))
         self.undefine(source, self.time + self.random.randrange(1, SECOND))
         self.host, self.run = target, new
         new.states.append((self.time, RUNNING))
@@ -412,7 +416,7 @@ class Life:
     def plug(self):
         if self.run.is_hung(self.time):
             return  # it takes the monitor
-        known = self.chance(0.6)
+        known = self.chance(self.shape.device_start_known)
         if self.chance(0.5):
             self.add_nic(known, own_start=True)
         else:
@@ -445,9 +449,9 @@ class Life:
         if self.run.is_hung(self.time):
             return
         if device.group == "nic":
-            self.add_nic(self.chance(0.6), own_start=True)
+            self.add_nic(self.chance(self.shape.device_start_known), own_start=True)
         else:
-            self.plug_disk(device.parameter, self.chance(0.6))
+            self.plug_disk(device.parameter, self.chance(self.shape.device_start_known))
 
     def resize(self):
         """Cold: off, elsewhere on with another flavor; the old definition goes later."""
@@ -471,12 +475,12 @@ class Life:
         self.wait(60 * MINUTE)
 
     def hang(self):
-        if self.chance(self.maker.shape.hung * 4) and len(self.host.clock) == 1:
+        if self.chance(self.shape.hung * 4) and len(self.host.clock) == 1:
             self.run.hung.append((self.time, self.time + self.random.randrange(20 * MINUTE)))
 
     def reset(self):
         """A counter that begins anew though nothing tells why."""
-        if self.chance(self.maker.shape.reset):
+        if self.chance(self.shape.reset):
             device = self.random.choice(self.run.devices)
             for counter in device.counters:
                 counter.resets.append(self.time)
