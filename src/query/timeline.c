@@ -304,31 +304,78 @@ static int scan_states(struct store *store, struct loading *loading, int64_t fro
 		       : r;
 }
 
-static int take_extent(void *context, const struct store_series *series)
+static struct extent *extent_of(struct loading *loading, const struct store_series *series)
+{
+	const struct timeline_host *host = host_of(loading->timeline, series->epoch);
+	struct extent *extents;
+
+	for (size_t i = 0; i < loading->extent_count; i++)
+		if (loading->extents[i].host == host &&
+			loading->extents[i].segment == series->segment)
+			return &loading->extents[i];
+	extents = grow(&loading->timeline->arena, loading->extents, loading->extent_count,
+		TIMELINE_RUNS_MAX, sizeof(*extents));
+	if (!extents || !host)
+		return NULL;
+	loading->extents = extents;
+	extents[loading->extent_count] =
+		(struct extent){ host, series->segment, INT64_MAX, INT64_MIN };
+	return &extents[loading->extent_count++];
+}
+
+static struct run *find_run(const struct timeline *timeline, const char *epoch)
+{
+	for (size_t i = 0; i < timeline->run_count; i++)
+		if (strcmp(timeline->runs[i].epoch, epoch) == 0)
+			return &timeline->runs[i];
+	return NULL;
+}
+
+static int take_first(void *context, const struct store_series *series)
 {
 	struct loading *loading = context;
-	struct timeline_host *host;
-	struct extent *extent = NULL;
+	struct extent *extent;
+	struct run *run;
 
 	if (series->count == 0 || !*series->epoch || series->metric->column != 0)
 		return 0;
-	host = host_of(loading->timeline, series->epoch);
-	for (size_t i = 0; i < loading->extent_count && !extent; i++)
-		if (loading->extents[i].host == host &&
-			loading->extents[i].segment == series->segment)
-			extent = &loading->extents[i];
-	if (!extent) {
-		extent = grow(&loading->timeline->arena, loading->extents, loading->extent_count,
-			TIMELINE_RUNS_MAX, sizeof(*extent));
-		if (!extent || !host)
-			return loading->r = STORE_TOO_MUCH;
-		loading->extents = extent;
-		extent += loading->extent_count++;
-		*extent = (struct extent){ host, series->segment, INT64_MAX, INT64_MIN };
-	}
+	extent = extent_of(loading, series);
+	if (!extent)
+		return loading->r = STORE_TOO_MUCH;
 	extent->first_ms = MIN_OF(extent->first_ms, series->samples[0].time_ms);
-	extent->last_ms = MAX_OF(extent->last_ms, series->samples[series->count - 1].time_ms);
+	run = find_run(loading->timeline, series->epoch);
+	if (run)
+		extend_run(run, series);
 	return 0;
+}
+
+static int take_last(void *context, const struct store_series *series)
+{
+	struct loading *loading = context;
+	struct timeline *timeline = loading->timeline;
+	struct run *run = find_run(timeline, series->epoch);
+	struct moment last;
+	struct extent *extent;
+
+	if (series->count == 0 || !*series->epoch)
+		return 0;
+	last = (struct moment){ series->segment, series->samples[series->count - 1].time_ms };
+	if (series->metric->column != 0) {
+		if (run && moment_compare(last, run->last) == 0)
+			run->last_reason = series->samples[series->count - 1].value;
+		return 0;
+	}
+	extent = extent_of(loading, series);
+	if (!extent)
+		return loading->r = STORE_TOO_MUCH;
+	extent->last_ms = MAX_OF(extent->last_ms, last.time_ms);
+	if (!run || moment_compare(last, run->last) <= 0)
+		return 0;
+	run->states = append_states(&timeline->arena, run->states, run->state_count, series);
+	run->state_count += series->count;
+	run->last = last;
+	run->last_reason = -1;
+	return run->states ? 0 : (loading->r = STORE_TOO_MUCH);
 }
 
 static bool has_segments(const struct timeline *timeline)
@@ -342,26 +389,54 @@ static bool has_segments(const struct timeline *timeline)
 	return false;
 }
 
-/* Did a host's clock step back, over what was read of the instance? */
-static int find_steps(struct store *store, struct loading *loading, struct error *err)
+/* Of a window, and what is next to it, one may not see when a run began, and how it ended. */
+static bool needs_firsts(const struct timeline *timeline)
 {
-	struct timeline *timeline = loading->timeline;
-	int r = 0;
+	for (size_t i = 0; i < timeline->run_count; i++)
+		if (!timeline->runs[i].is_begin_known &&
+			timeline->runs[i].first.time_ms <= timeline->from_ms)
+			return true;
+	return has_segments(timeline);
+}
 
-	/* Without a window, what is next to it is all: the first and the last of each series. */
-	if (has_segments(timeline)) {
-		r = scan_states(store, loading, 0, 0, take_extent, err);
-		if (r == 0)
-			r = scan_states(store, loading, INT64_MAX, INT64_MAX, take_extent, err);
+static bool needs_lasts(const struct timeline *timeline)
+{
+	for (size_t i = 0; i < timeline->run_count; i++) {
+		const struct run *run = &timeline->runs[i];
+
+		if (run->last.time_ms >= timeline->to_ms &&
+			run->states[run->state_count - 1].state != STATE_SHUTOFF)
+			return true;
 	}
+	return has_segments(timeline);
+}
+
+/* Did a host's clock step back, over what was read of the instance? */
+static bool is_stepped(const struct loading *loading)
+{
 	for (size_t i = 0; i < loading->extent_count; i++)
 		for (size_t j = 0; j < loading->extent_count; j++) {
 			const struct extent *a = &loading->extents[i], *b = &loading->extents[j];
 
 			if (a->host == b->host && a->segment < b->segment &&
 				a->last_ms >= b->first_ms)
-				timeline->is_stepped = true;
+				return true;
 		}
+	return false;
+}
+
+/* Without a window, what is next to it is the first, or the last, of each series. */
+static int read_ends(struct store *store, struct loading *loading, struct error *err)
+{
+	bool with_firsts = needs_firsts(loading->timeline);
+	bool with_lasts = needs_lasts(loading->timeline);
+	int r = 0;
+
+	if (with_firsts)
+		r = scan_states(store, loading, 0, 0, take_first, err);
+	if (r == 0 && with_lasts)
+		r = scan_states(store, loading, INT64_MAX, INT64_MAX, take_last, err);
+	loading->timeline->is_stepped = with_firsts && with_lasts && is_stepped(loading);
 	return r;
 }
 
@@ -374,7 +449,7 @@ static int read_states(struct store *store, struct loading *loading, struct erro
 	timeline->read_to_ms = timeline->to_ms;
 	r = scan_states(store, loading, timeline->from_ms, timeline->to_ms, take_states, err);
 	if (r == 0)
-		r = find_steps(store, loading, err);
+		r = read_ends(store, loading, err);
 	if (r != 0 || !timeline->is_stepped)
 		return r;
 	timeline->run_count = timeline->off_count = 0;
