@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from harness import Peer, Server, until
+from harness import Api, Peer, Server, until
 from test_api import UUID, Answers, api, ask, reading  # noqa: F401 (fixtures)
 from test_clients import run  # noqa: F401 (a fixture)
 
@@ -120,24 +120,60 @@ def test_a_retired_host_is_no_longer_waited_for_until_it_speaks_again(ask, run, 
     assert (back["value"], back["complete"]) == (3000, False)
 
 
+DAY = 86_400_000
+
+
+def has_day(tmp_path, ms):
+    date = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+    return os.path.exists(tmp_path / "data" / f"day-{date:%Y%m%d}.db")
+
+
+def mark_closed(server, ms):
+    name = f"{datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc):%Y-%m}"
+    server.questions.ask("store.put", kind="closed", key=name, value="{}")
+
+
+def start_forgetful(start):
+    """A server that keeps a day, but months that are not closed."""
+    return start(Server, "server.retention_days=1", "server.retention_check_seconds=1",
+                 "server.seal_after_seconds=1", "server.keep_unclosed=yes")
+
+
 def test_retention_keeps_months_that_are_not_closed(start, tmp_path):
-    month, begin, _ = last_month()
-    before = begin - 86_400_000  # the last day of the month before that
-    server = start(Server, "server.retention_days=1", "server.retention_check_seconds=1",
-                   "server.seal_after_seconds=1", "server.keep_unclosed=yes")
+    _, begin, _ = last_month()
+    before = begin - 2 * DAY  # the last day but one of the month before that
+    server = start_forgetful(start)
+    with Peer(server, worker="w1", spool="w1") as sender:
+        send(sender, [before, begin, begin + DAY])
+    until(lambda: has_day(tmp_path, before) and has_day(tmp_path, begin), "the days are sealed")
+    mark_closed(server, before)
+    until(lambda: not has_day(tmp_path, before), "the day of the closed month is deleted")
+    assert has_day(tmp_path, begin) and has_day(tmp_path, begin + DAY)
+    mark_closed(server, begin)
+    until(lambda: not has_day(tmp_path, begin) and not has_day(tmp_path, begin + DAY),
+          "the others follow")
 
-    def day(ms):
-        date = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
-        return os.path.exists(tmp_path / "data" / f"day-{date:%Y%m%d}.db")
 
-    def close(name):
-        server.questions.ask("store.put", kind="closed", key=name, value="{}")
+def test_retention_keeps_the_left_edge_of_months_that_are_not_closed(start, tmp_path):
+    _, begin, _ = last_month()
+    hour = 3_600_000
+    server = start_forgetful(start)
+    answers = Answers(start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                            f"api.server_port={server.endpoints['rep'].rsplit(':', 1)[1]}"))
+
+    def first_hours():
+        [usage] = answers("usage", id=UUID, metric="cpu", **{
+            "from": begin / 1000, "to": (begin + 6 * hour) / 1000})["usages"]
+        return usage["value"], usage["coverage"]
 
     with Peer(server, worker="w1", spool="w1") as sender:
-        send(sender, [before, begin, begin + 86_400_000])
-    until(lambda: day(before) and day(begin), "the days are sealed")
-    close(f"{datetime.datetime.fromtimestamp(before / 1000, datetime.timezone.utc):%Y-%m}")
-    until(lambda: not day(before), "the day of the closed month is deleted")
-    assert day(begin) and day(begin + 86_400_000)
-    close(month)
-    until(lambda: not day(begin) and not day(begin + 86_400_000), "the others follow")
+        for at, value in ((-30, 1000), (-6, 2000), (6, 9200), (48, 9300)):
+            time = begin + at * hour
+            sender.wait_ack(sender.send_enveloped("3", {"host": "h1", "readings": [reading(
+                time, [["state", "total", [1, 1]], ["cpu", "total", [value]]],
+                epoch="h1/x/1")]}, times=[time, time], until=time))
+    assert first_hours() == (3600, 1)
+    until(lambda: has_day(tmp_path, begin - 30 * hour), "the days are sealed")
+    mark_closed(server, begin - DAY)
+    until(lambda: not has_day(tmp_path, begin - 30 * hour), "what nothing needs is deleted")
+    assert first_hours() == (3600, 1)

@@ -61,8 +61,9 @@ static int note_closed(void *context, const struct store_record *record)
 	return 1;
 }
 
-/* Not beyond the first month with readings that is not closed; INT64_MIN, which deletes nothing, if
- * that cannot be said now. */
+/* Not beyond the first month with readings that is not closed, nor the day before it, whose samples
+ * its first ones are subtracted from; INT64_MIN, which deletes nothing, if that cannot be said now.
+ */
 static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
 {
 	const struct store_filter everyone = { 0 };
@@ -72,7 +73,7 @@ static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
 
 	if (store_instances(store, &everyone, note_first, &month_ms, &ignored) != 0)
 		return INT64_MIN;
-	for (; month_ms < keep_from_ms; month_ms = next_ms) {
+	for (; month_ms - DAY_MS < keep_from_ms; month_ms = next_ms) {
 		bool is_closed = false;
 
 		time_text_format_month(month_ms, month);
@@ -81,7 +82,7 @@ static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
 				store, CLOSED_KIND, month, note_closed, &is_closed, &ignored) < 0)
 			return INT64_MIN;
 		if (!is_closed)
-			return month_ms;
+			return month_ms - DAY_MS;
 	}
 	return keep_from_ms;
 }
