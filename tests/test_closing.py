@@ -50,7 +50,7 @@ def test_a_closed_month_stays_and_later_data_stand_beside_it(ask, run, peer):  #
     closed = run("close", month)
     assert f"{month} closed" in closed and "1 instances, 0 figures" in closed
     before = json.loads(run("closed", month, UUID, "--json"))
-    assert before["adjustments"] == []
+    assert (before["adjustments"], before["is_data_deleted"]) == ([], False)
     assert [figure["value"] for figure in before["usages"] if figure["metric"] == "cpu"] == [used]
     # A second epoch of the same month comes late.
     peer.wait_ack(peer.send_enveloped("3", {"host": "h1", "readings": [
@@ -68,13 +68,32 @@ def test_a_closed_month_stays_and_later_data_stand_beside_it(ask, run, peer):  #
     assert f"{month} is closed already" in run("close", month, status=1)
 
 
+def test_what_comes_of_an_instance_without_figures_is_an_adjustment(run, peer):  # noqa: F811
+    month, begin, end = last_month()
+    a_month_of_readings(peer, begin, end)
+    run("closed", month, OTHER, status=1)
+    run("close", month)
+    send(peer, [begin + hour * 3_600_000 for hour in range(1, 20)], uuid=OTHER, until_ms=end)
+    data = json.loads(run("closed", month, OTHER, "--json"))
+    [adjustment] = [each for each in data["adjustments"] if each["metric"] == "cpu"]
+    assert data["id"] == OTHER and data["usages"] == []
+    assert (adjustment["closed"], adjustment["adjustment"]) == (0, 600 * 60 * 18)
+    assert ["cpu", "total", "0", "ns", str(600 * 60 * 18)] in [
+        line.split()[-5:] for line in run("closed", month, OTHER).splitlines()]
+    assert run("closed", month).splitlines()[2:] == [UUID, OTHER]
+    assert json.loads(run("closed", month, "--json"))["ids"] == [UUID, OTHER]
+    send(peer, [end + 60_000], uuid="9" + OTHER[1:])
+    assert run("closed", month).splitlines()[2:] == [UUID, OTHER]
+    run("closed", month, "no such instance", status=1)
+
+
 def test_a_figure_that_was_changed_since_is_found(server, run, peer):  # noqa: F811
     month, begin, end = last_month()
     a_month_of_readings(peer, begin, end)
     run("close", month)
     assert "SHA-256" in run("closed", month)
     figures = json.loads(run("closed", month, UUID, "--json"))
-    del figures["adjustments"]
+    del figures["adjustments"], figures["is_data_deleted"]
     figures["usages"][0]["value"] += 1
     server.questions.ask("store.put", kind=f"closed/{month}", key=UUID,
                          value=json.dumps(figures, sort_keys=True, separators=(",", ":")))
@@ -177,3 +196,25 @@ def test_retention_keeps_the_left_edge_of_months_that_are_not_closed(start, tmp_
     mark_closed(server, begin - DAY)
     until(lambda: not has_day(tmp_path, begin - 30 * hour), "what nothing needs is deleted")
     assert first_hours() == (3600, 1)
+
+
+class TestOfWhatRetentionDeleted:
+    @pytest.fixture
+    def server(self, start):
+        return start_forgetful(start)
+
+    def test_a_closed_month_whose_data_are_deleted_has_no_adjustments(
+            self, server, run, peer, tmp_path):  # noqa: F811
+        month, begin, end = last_month()
+        used = a_month_of_readings(peer, begin, end)
+        until(lambda: has_day(tmp_path, begin), "the days are sealed")
+        run("close", month)
+        until(lambda: not has_day(tmp_path, begin), "the month's first day is deleted")
+        after = json.loads(run("closed", month, UUID, "--json"))
+        assert used in [figure["value"] for figure in after["usages"]]
+        assert (after["adjustments"], after["is_data_deleted"]) == ([], True)
+        assert json.loads(run("closed", month, "--json"))["is_data_deleted"] is True
+        text = run("closed", month, UUID)
+        assert "were deleted" in text and ["cpu", "total", str(used), "ns", "-"] in [
+            line.split()[-5:] for line in text.splitlines()]
+        assert "were deleted" in run("closed", month)
