@@ -17,8 +17,12 @@
 #include "api/methods.h"
 #include "base/time-text.h"
 #include "query/closing.h"
+#include "store/horizon.h"
 
-enum { FIGURES_MAX = 128 * 1024 }; /* of one instance; a question to the server holds it */
+enum {
+	FIGURES_MAX = 128 * 1024, /* of one instance; a question to the server holds it */
+	DAY_MS = 24 * 60 * 60 * 1000,
+};
 
 struct month {
 	const char *text;
@@ -225,13 +229,28 @@ struct checking {
 	char missing[INSTANCE_TEXT_MAX + 1];
 };
 
+/* The ids are those of count_month: in the order of their bytes. */
 static bool is_listed(const json_t *ids, const char *id)
 {
-	const json_t *each;
-	size_t i;
+	size_t from = 0, to = json_array_size(ids);
 
-	json_array_foreach(ids, i, each) if (strcmp(json_string_value(each), id) == 0) return true;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		int order = strcmp(json_string_value(json_array_get(ids, middle)), id);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
 	return false;
+}
+
+static bool is_in_month(const struct month *month, const struct store_instance *instance)
+{
+	return instance->first_ms < month->to_ms && instance->last_ms >= month->from_ms;
 }
 
 /* Instances under a name of old workers may belong to a UUID: then that one is listed. */
@@ -241,8 +260,8 @@ static int check_instance(void *context, const struct store_instance *instance)
 	char text[UUID_TEXT_SIZE];
 	const char *id = instance_key_text(&instance->key, text);
 
-	if (!instance->key.has_uuid || instance->first_ms >= checking->month->to_ms ||
-		instance->last_ms < checking->month->from_ms || is_listed(checking->ids, id))
+	if (!instance->key.has_uuid || !is_in_month(checking->month, instance) ||
+		is_listed(checking->ids, id))
 		return 0;
 	snprintf(checking->missing, sizeof(checking->missing), "%s", id);
 	return 1;
@@ -346,46 +365,139 @@ static json_t *adjustments_of(const json_t *kept, const json_t *now)
 	return array;
 }
 
-static int show_instance(const struct methods *methods, const struct month *month, const char *id,
-	json_t **ret_data, struct error *err)
+/* An instance whose data came only after the month was closed had nothing then. */
+static int find_figures(const struct methods *methods, const struct month *month,
+	const json_t *answer, json_t **ret_kept, struct error *err)
 {
-	json_t *answer = NULL, *kept = NULL, *figures = NULL;
-	size_t incomplete;
-	int r = ask_usage(methods, id, month, &answer, err);
+	const char *id = json_string_value(json_object_get(answer, "id"));
+	json_t *closed = NULL;
+	int r = find_record(methods, month->kind, id, ret_kept, err);
 
-	if (r == 0)
-		r = find_record(methods, month->kind,
-			json_string_value(json_object_get(answer, "id")), &kept, err);
-	if (r == 0 && !kept)
+	if (r != 0 || *ret_kept)
+		return r;
+	r = find_record(methods, CLOSED_KIND, month->text, &closed, err);
+	if (r == 0 && !closed)
 		r = error_set(err, QUERY_NOT_FOUND, "%s has no figures of '%s'", month->text, id);
-	if (r == 0) {
-		figures = figures_of(answer, &incomplete);
-		json_object_set_new(kept, "adjustments",
-			adjustments_of(json_object_get(kept, "usages"),
-				json_object_get(figures, "usages")));
-		*ret_data = json_incref(kept);
-	}
-	json_decref(answer);
-	json_decref(kept);
-	json_decref(figures);
+	if (r == 0)
+		*ret_kept = json_pack("{s:s, s:O, s:[]}", "id", id, "name",
+			json_object_get(answer, "name"), "usages");
+	json_decref(closed);
 	return r;
 }
 
-/* The month's record, and whether its figures still are what was closed. */
+/* Has retention deleted any of the month's data, or of the day before it, which its first usage is
+ * subtracted from? To be asked after the data: what was deleted meanwhile is known, too. */
+static int check_deleted(const struct methods *methods, const struct month *month,
+	bool *ret_is_deleted, struct error *err)
+{
+	int64_t horizon_ms;
+	int r = horizon_read(methods->store, &horizon_ms, err);
+
+	*ret_is_deleted = r == 0 && horizon_ms > month->from_ms - DAY_MS;
+	return r;
+}
+
+/* Adds to the kept figures what is answered now besides; of data that are deleted, nothing. */
+static int add_adjustments(const struct methods *methods, const struct month *month,
+	const json_t *answer, json_t *kept, struct error *err)
+{
+	bool is_deleted;
+	int r = check_deleted(methods, month, &is_deleted, err);
+
+	if (r != 0)
+		return r;
+	json_object_set_new(kept, "is_data_deleted", json_boolean(is_deleted));
+	json_object_set_new(kept, "adjustments",
+		is_deleted ? json_array()
+			   : adjustments_of(json_object_get(kept, "usages"),
+				     json_object_get(answer, "usages")));
+	return 0;
+}
+
+static int show_instance(const struct methods *methods, const struct month *month, const char *id,
+	json_t **ret_data, struct error *err)
+{
+	json_t *answer = NULL, *kept = NULL;
+	int r = ask_usage(methods, id, month, &answer, err);
+
+	if (r == 0)
+		r = find_figures(methods, month, answer, &kept, err);
+	if (r == 0)
+		r = add_adjustments(methods, month, answer, kept, err);
+	if (r == 0)
+		*ret_data = json_incref(kept);
+	json_decref(answer);
+	json_decref(kept);
+	return r;
+}
+
+/* The ids of instances with samples in a month that may not be among the kept ones. */
+struct late {
+	const struct month *month;
+	const json_t *kept;
+	json_t *ids;
+};
+
+static int note_late(void *context, const struct store_instance *instance)
+{
+	struct late *late = context;
+	char text[UUID_TEXT_SIZE];
+	const char *id = instance_key_text(&instance->key, text);
+
+	if (is_in_month(late->month, instance) && !is_listed(late->kept, id))
+		json_array_append_new(late->ids, json_string(id));
+	return 0;
+}
+
+/* Adds to `ids` those whose data came only after the month was closed. A name of an old worker may
+ * belong to a UUID, which is what is listed then. */
+static int add_late(
+	const struct methods *methods, const struct month *month, json_t *ids, struct error *err)
+{
+	const struct store_filter everyone = { 0 };
+	struct late late = { month, ids, json_array() };
+	json_t *added = json_array(), *id;
+	int r = store_instances(methods->store, &everyone, note_late, &late, err);
+	size_t i;
+
+	json_array_foreach(late.ids, i, id)
+	{
+		CLEANUP(identity_deinit) struct identity identity = { 0 };
+
+		if (r == 0)
+			r = identity_find(methods->store, json_string_value(id), &identity, err);
+		if (r == 0 && !is_listed(ids, identity.id) &&
+			strcmp(identity.id, json_string_value(id)) == 0)
+			json_array_append(added, id);
+	}
+	json_array_extend(ids, added);
+	json_decref(late.ids);
+	json_decref(added);
+	return r;
+}
+
+/* The month's record, whether its figures still are what was closed, and all ids of which there are
+ * figures or adjustments. */
 static int show_month(const struct methods *methods, const struct month *month, json_t **ret_data,
 	struct error *err)
 {
 	json_t *closed = NULL, *counted = NULL;
+	bool is_deleted = false;
 	int r = find_record(methods, CLOSED_KIND, month->text, &closed, err);
 
 	if (r == 0 && !closed)
 		r = error_set(err, QUERY_NOT_FOUND, "%s is not closed", month->text);
 	if (r == 0)
 		r = count_month(methods, month, &counted, err);
+	if (r == 0)
+		r = add_late(methods, month, json_object_get(counted, "ids"), err);
+	if (r == 0)
+		r = check_deleted(methods, month, &is_deleted, err);
 	if (r == 0) {
 		json_object_set_new(closed, "is_intact",
 			json_boolean(json_equal(json_object_get(closed, "digest"),
 				json_object_get(counted, "digest"))));
+		json_object_set_new(closed, "is_data_deleted", json_boolean(is_deleted));
 		json_object_set(closed, "ids", json_object_get(counted, "ids"));
 		*ret_data = json_incref(closed);
 	}

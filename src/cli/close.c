@@ -118,8 +118,9 @@ static const json_t *find_figure(const json_t *figures, const json_t *like)
 	return NULL;
 }
 
-static void add_row(
-	struct table *table, const json_t *figure, const json_t *closed, const json_t *adjustment)
+/* `without` stands where there is no adjustment. */
+static void add_row(struct table *table, const json_t *figure, const json_t *closed,
+	const json_t *adjustment, const char *without)
 {
 	table_add_json(table, json_object_get(figure, "project_id"));
 	table_add_json(table, json_object_get(figure, "metric"));
@@ -129,7 +130,14 @@ static void add_row(
 	if (adjustment)
 		table_add_json(table, json_object_get(adjustment, "adjustment"));
 	else
-		table_add(table, "0");
+		table_add(table, without);
+}
+
+static void print_deletion(const json_t *data)
+{
+	if (json_is_true(json_object_get(data, "is_data_deleted")))
+		printf("readings of this month were deleted (retention): no adjustments are "
+		       "known\n");
 }
 
 /* Figures as they were closed, and beside them what is to be added; then what was not there. */
@@ -140,16 +148,19 @@ static void print_instance(const json_t *data)
 	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
 	const json_t *usages = json_object_get(data, "usages");
 	const json_t *adjustments = json_object_get(data, "adjustments"), *figure;
+	bool is_deleted = json_is_true(json_object_get(data, "is_data_deleted"));
 	size_t i;
 
 	printf("%s (%s)\n", json_string_value(json_object_get(data, "name")),
 		json_string_value(json_object_get(data, "id")));
-	json_array_foreach(usages, i, figure) add_row(
-		table, figure, json_object_get(figure, "value"), find_figure(adjustments, figure));
+	print_deletion(data);
+	json_array_foreach(usages, i, figure)
+		add_row(table, figure, json_object_get(figure, "value"),
+			find_figure(adjustments, figure), is_deleted ? "-" : "0");
 	json_array_foreach(adjustments, i, figure)
 	{
 		if (!find_figure(usages, figure))
-			add_row(table, figure, json_object_get(figure, "closed"), figure);
+			add_row(table, figure, json_object_get(figure, "closed"), figure, "0");
 	}
 	table_print(table);
 }
@@ -171,6 +182,7 @@ static int print_whole_month(const json_t *data)
 	size_t i;
 
 	print_month(data);
+	print_deletion(data);
 	json_array_foreach(json_object_get(data, "ids"), i, id)
 		printf("%s\n", json_string_value(id));
 	if (json_is_true(json_object_get(data, "is_intact")))

@@ -42,7 +42,8 @@ const struct config_key settings_keys[] = {
 	INTEGER("server", "retention_days", "400", 1, 36500,
 		"Readings older than this are deleted."),
 	BOOLEAN("server", "keep_unclosed", "no",
-		"yes: a month that is not closed (kanyun close) is never deleted."),
+		"yes: a month that is not closed (kanyun close), and the day before it, are not "
+		"deleted."),
 	INTEGER("server", "retention_check_seconds", "3600", 1, 86400,
 		"Seconds from the start to the first look for old readings, and between two."),
 	INTEGER("server", "worker_dead_seconds", "120", 1, 86400,

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/checked.h"
 #include "base/log.h"
 #include "base/time-text.h"
 #include "query/closing.h"
+#include "store/horizon.h"
 
 enum { DAY_MS = 24 * 60 * 60 * 1000, PAUSE_MS = 10 * 1000 };
 
@@ -20,7 +22,8 @@ struct maintenance {
 	int64_t retention_ms;
 	bool keeps_unclosed;
 	int64_t sweep_every_ms;
-	int64_t swept_ms; /* monotonic; retention waits one period after the start, too */
+	int64_t horizon_ms; /* until when something was or may be deleted since the start */
+	int64_t swept_ms;   /* monotonic; retention waits one period after the start, too */
 	struct log_limit trouble;
 	pthread_t thread;
 	bool has_thread;
@@ -61,8 +64,9 @@ static int note_closed(void *context, const struct store_record *record)
 	return 1;
 }
 
-/* Not beyond the first month with readings that is not closed; INT64_MIN, which deletes nothing, if
- * that cannot be said now. */
+/* Not beyond the first month with readings that is not closed, nor the day before it, whose samples
+ * its first ones are subtracted from; INT64_MIN, which deletes nothing, if that cannot be said now.
+ */
 static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
 {
 	const struct store_filter everyone = { 0 };
@@ -72,7 +76,7 @@ static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
 
 	if (store_instances(store, &everyone, note_first, &month_ms, &ignored) != 0)
 		return INT64_MIN;
-	for (; month_ms < keep_from_ms; month_ms = next_ms) {
+	for (; month_ms - DAY_MS < keep_from_ms; month_ms = next_ms) {
 		bool is_closed = false;
 
 		time_text_format_month(month_ms, month);
@@ -81,17 +85,37 @@ static int64_t clamp_to_unclosed(struct store *store, int64_t keep_from_ms)
 				store, CLOSED_KIND, month, note_closed, &is_closed, &ignored) < 0)
 			return INT64_MIN;
 		if (!is_closed)
-			return month_ms;
+			return month_ms - DAY_MS;
 	}
 	return keep_from_ms;
 }
 
-static int64_t keep_from(const struct maintenance *maintenance, int64_t wall_ms)
+/* Made durable before the deletion, if there is anything to delete. */
+static int record_horizon(struct maintenance *maintenance, int64_t keep_from_ms, int64_t wall_ms)
 {
-	int64_t keep_from_ms = wall_ms - maintenance->retention_ms;
+	const struct store_filter everyone = { 0 };
+	int64_t first_ms = INT64_MAX;
+	struct error ignored;
+	int r = store_instances(maintenance->store, &everyone, note_first, &first_ms, &ignored);
 
-	return maintenance->keeps_unclosed ? clamp_to_unclosed(maintenance->store, keep_from_ms)
-					   : keep_from_ms;
+	if (r == 0 && first_ms < keep_from_ms)
+		maintenance->horizon_ms = MAX_OF(maintenance->horizon_ms, keep_from_ms);
+	if (r == 0 && maintenance->horizon_ms != INT64_MIN)
+		r = horizon_advance(maintenance->store, maintenance->horizon_ms, wall_ms, &ignored);
+	return r;
+}
+
+/* The beginning of a day. INT64_MIN if nothing is to be deleted now, since that could not be
+ * recorded; but on a full disk, nothing else makes room for the record. */
+static int64_t keep_from(struct maintenance *maintenance, int64_t wall_ms)
+{
+	int64_t keep_from_ms = floor_divide(wall_ms - maintenance->retention_ms, DAY_MS) * DAY_MS;
+	int r;
+
+	if (maintenance->keeps_unclosed)
+		keep_from_ms = clamp_to_unclosed(maintenance->store, keep_from_ms);
+	r = record_horizon(maintenance, keep_from_ms, wall_ms);
+	return r == 0 || r == STORE_FULL ? keep_from_ms : INT64_MIN;
 }
 
 static bool work(struct maintenance *maintenance)
@@ -143,6 +167,7 @@ int maintenance_new(struct store *store, const struct clock *clock, const struct
 	maintenance->keeps_unclosed = config_boolean(config, "server", "keep_unclosed");
 	maintenance->sweep_every_ms =
 		config_integer(config, "server", "retention_check_seconds") * 1000;
+	maintenance->horizon_ms = INT64_MIN;
 	maintenance->swept_ms = clock_monotonic_ms(clock);
 	pthread_mutex_init(&maintenance->lock, NULL);
 	pthread_condattr_init(&attributes);

@@ -23,6 +23,7 @@
 #include "base/buffer.h"
 #include "model/usage.h"
 #include "store/gaps.h"
+#include "store/horizon.h"
 #include "store/store.h"
 
 enum { SAMPLES = 600, TEXT_SIZE_MAX = 1024 * 1024 };
@@ -679,6 +680,22 @@ static void records_are_found_by_kind_and_prefix_in_order(void **state)
 	}
 }
 
+static void the_horizon_only_moves_forward(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error err = { 0 };
+	int64_t horizon_ms = 0;
+
+	assert_int_equal(horizon_read(fixture->store, &horizon_ms, &err), 0);
+	assert_true(horizon_ms == INT64_MIN);
+	assert_int_equal(horizon_advance(fixture->store, BASE_MS, BASE_MS, &err), 0);
+	assert_int_equal(horizon_advance(fixture->store, BASE_MS - 1, BASE_MS, &err), 0);
+	if (fixture->is_durable)
+		restart(fixture);
+	assert_int_equal(horizon_read(fixture->store, &horizon_ms, &err), 0);
+	assert_int_equal(horizon_ms, BASE_MS);
+}
+
 static void the_gaps_of_a_batch_are_kept_once(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1015,6 +1032,7 @@ int main(void)
 		ON_BOTH(neighbours_are_found_column_by_column),
 		ON_BOTH(what_is_known_of_a_spool_only_moves_forward),
 		ON_BOTH(records_are_found_by_kind_and_prefix_in_order),
+		ON_BOTH(the_horizon_only_moves_forward),
 		ON_BOTH(the_gaps_of_a_batch_are_kept_once),
 		ON_BOTH(a_start_is_that_of_the_earliest_reading_in_any_order),
 		ON_BOTH(infos_are_listed_by_time_in_any_order),
