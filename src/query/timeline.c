@@ -495,7 +495,8 @@ static int take_gap(void *context, const struct store_record *record)
 	struct timeline_host *host = loading->host;
 	struct gap gap;
 
-	if (gap_of_key(record->key, &gap) < 0 || !is_of_instance(&gap, loading->identity))
+	if (gap_of_key(record->key, &gap) < 0 || gap_is_open(&gap) ||
+		!is_of_instance(&gap, loading->identity))
 		return 0;
 	for (size_t i = host->gap_count; i > 0 && host->gaps[i - 1].from_ms == gap.from_ms; i--)
 		if (is_same_cause(&host->gaps[i - 1], &gap)) {

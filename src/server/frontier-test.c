@@ -102,10 +102,35 @@ static void what_was_refused_is_a_gap(void **state)
 
 	take(&frontier, 1, 1000);
 	frontier_take(&frontier, &(struct frontier_note){ 2, 1, 2000, 2000, NOW, true });
-	assert_true(frontier_reach(&frontier, 2, &gap));
+	reach(&frontier, 2);
+	assert_int_equal(frontier.until_ms, 1000);
+	take(&frontier, 3, 2000); /* of the same round: some of it may have been refused */
+	reach(&frontier, 3);
+	take(&frontier, 4, 3000);
+	assert_true(frontier_reach(&frontier, 4, &gap));
 	assert_string_equal(gap.reason, "refused");
 	assert_int_equal(gap.from_ms, 1000);
-	assert_int_equal(gap.to_ms, 2000);
+	assert_int_equal(gap.to_ms, 3000);
+}
+
+static void what_is_lost_is_remembered_through_a_restart(void **state)
+{
+	CLEANUP(frontier_deinit) struct frontier frontier = { 0 };
+	CLEANUP(frontier_deinit) struct frontier next = { .last = 3, .until_ms = 1000 };
+	struct frontier_gap open, gap;
+
+	take(&frontier, 1, 1000);
+	frontier_take(&frontier, &(struct frontier_note){ 3, 2, 0, 0, NOW, false });
+	reach(&frontier, 3);
+	assert_true(frontier_lost(&frontier, &open));
+	frontier_resume(&next, &(struct frontier_gap){ "missing", 1000, 2000 });
+	assert_null(next.lost.reason);
+	frontier_resume(&next, &open);
+	take(&next, 4, 3000);
+	assert_true(frontier_reach(&next, 4, &gap));
+	assert_string_equal(gap.reason, "missing");
+	assert_int_equal(gap.from_ms, 1000);
+	assert_int_equal(gap.to_ms, 3000);
 }
 
 static void thinned_numbers_are_no_gap(void **state)
@@ -139,6 +164,7 @@ int main(void)
 		cmocka_unit_test(the_last_word_counts_also_when_a_clock_stepped_back),
 		cmocka_unit_test(a_hole_that_stays_is_a_gap_until_all_was_read_again),
 		cmocka_unit_test(what_was_refused_is_a_gap),
+		cmocka_unit_test(what_is_lost_is_remembered_through_a_restart),
 		cmocka_unit_test(thinned_numbers_are_no_gap),
 		cmocka_unit_test(too_many_above_a_hole_make_no_gap_of_their_own),
 	};

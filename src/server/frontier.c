@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "store/gaps.h"
 
 void frontier_deinit(struct frontier *frontier)
 {
@@ -76,20 +77,23 @@ void frontier_take(struct frontier *frontier, const struct frontier_note *note)
 		frontier->ahead[frontier->count++] = *note;
 }
 
-/* Before anything was told, nothing is known to be lost. */
-static void lose(struct frontier *frontier, const char *reason, int64_t last_ms)
+/* Before anything was told, nothing is known to be lost. What is lost may be a part of the round
+ * that the message behind it ends. */
+static void lose(struct frontier *frontier, const char *reason, const struct frontier_note *behind)
 {
+	int64_t to_ms = MAX_OF(behind->last_ms, behind->until_ms);
+
 	if (frontier->lost.reason)
-		frontier->lost.to_ms = MAX_OF(frontier->lost.to_ms, last_ms);
+		frontier->lost.to_ms = MAX_OF(frontier->lost.to_ms, to_ms);
 	else if (frontier->until_ms)
-		frontier->lost = (struct frontier_gap){ reason, frontier->until_ms, last_ms };
+		frontier->lost = (struct frontier_gap){ reason, frontier->until_ms, to_ms };
 }
 
 /* Whether a gap is whole now. Until it is, the frontier stands. */
 static bool tell(
 	struct frontier *frontier, const struct frontier_note *note, struct frontier_gap *ret_gap)
 {
-	bool is_whole = frontier->lost.reason && note->until_ms >= frontier->lost.to_ms;
+	bool is_whole = frontier->lost.reason && note->until_ms > frontier->lost.to_ms;
 
 	if (!frontier->first_ms)
 		frontier->first_ms = note->until_ms;
@@ -115,9 +119,9 @@ bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontie
 			return false;
 		forget(frontier, place);
 		if (note.previous > frontier->last)
-			lose(frontier, "missing", note.last_ms);
+			lose(frontier, "missing", &note);
 		if (note.is_refused)
-			lose(frontier, "refused", note.last_ms);
+			lose(frontier, "refused", &note);
 		frontier->last = note.sequence;
 		if (note.until_ms && tell(frontier, &note, ret_gap))
 			return true;
@@ -125,21 +129,25 @@ bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontie
 	return false;
 }
 
+/* The reasons of gaps, whole and not yet. */
+static const char *const reasons[][2] = { { "missing", "missing" GAP_OPEN },
+	{ "refused", "refused" GAP_OPEN } };
+
 bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap)
 {
 	if (!frontier->lost.reason)
 		return false;
-	*ret_gap = frontier->lost;
-	ret_gap->to_ms = MAX_OF(ret_gap->to_ms, ret_gap->from_ms + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strcmp(frontier->lost.reason, reasons[i][0]) == 0)
+			*ret_gap = (struct frontier_gap){ reasons[i][1], frontier->lost.from_ms,
+				MAX_OF(frontier->lost.to_ms, frontier->lost.from_ms + 1) };
 	return true;
 }
 
 void frontier_resume(struct frontier *frontier, const struct frontier_gap *gap)
 {
-	static const char *const reasons[] = { "missing", "refused" };
-
 	for (size_t i = 0; frontier->until_ms && i < ARRAY_SIZE(reasons); i++)
-		if (strcmp(gap->reason, reasons[i]) == 0 && gap->from_ms == frontier->until_ms)
-			frontier->lost = (struct frontier_gap){ reasons[i], gap->from_ms,
+		if (strcmp(gap->reason, reasons[i][1]) == 0 && gap->from_ms == frontier->until_ms)
+			frontier->lost = (struct frontier_gap){ reasons[i][0], gap->from_ms,
 				MAX_OF(frontier->lost.to_ms, gap->to_ms) };
 }

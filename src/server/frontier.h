@@ -7,9 +7,9 @@
  * stay.
  *
  * A gap begins at the last `until` before what is lost, and ends at the first one behind it that is
- * not before the last reading of the message behind (docs/usage.md). Messages above a hole wait
- * here: as many as there may be ahead of a hole (sequences.h). Without memory for them, or beyond
- * that, the lowest one's word is forgotten; then at worst a gap is told that is none. */
+ * after the last reading, and the `until`, of the message behind (docs/usage.md). Messages above a
+ * hole wait here: as many as there may be ahead of a hole (sequences.h). Without memory for them,
+ * or beyond that, the lowest one's word is forgotten; then at worst a gap is told that is none. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,6 +56,5 @@ bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontie
 /* What is certain of a gap that is not whole yet: a millisecond, if its messages had no times. */
 bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap);
 
-/* After a restart: what is kept of the host's gaps. One that begins at the frontier is not whole.
- */
+/* After a restart: what is kept of the host's gaps. An open one at the frontier goes on. */
 void frontier_resume(struct frontier *frontier, const struct frontier_gap *gap);

@@ -14,6 +14,13 @@
 
 enum { FIELDS = 5, NUMBER_SIZE = 24 };
 
+bool gap_is_open(const struct gap *gap)
+{
+	size_t length = strlen(gap->reason), ending = strlen(GAP_OPEN);
+
+	return length > ending && strcmp(gap->reason + length - ending, GAP_OPEN) == 0;
+}
+
 const char *gap_key(const char *host, const struct gap *gap, char key[GAP_KEY_SIZE])
 {
 	char uuid[UUID_TEXT_SIZE] = "";

@@ -11,7 +11,13 @@
 
 #define GAP_KIND "gap"
 
+/* With this a reason ends where it is not known yet until when the gap is: its host's frontier
+ * stands at its beginning. Answers do not show it. */
+#define GAP_OPEN "-open"
+
 enum { GAP_KEY_SIZE = RECORD_TEXT_MAX + 1 };
+
+bool gap_is_open(const struct gap *gap);
 
 /* NULL if it does not fit. */
 const char *gap_key(const char *host, const struct gap *gap, char key[GAP_KEY_SIZE]);

@@ -382,16 +382,16 @@ class HostLine:
     def follow(self, spool, is_new):
         """Over the numbers without a hole, or with holes that will stay."""
         if is_new:
-            self.miss("spool-lost", 0)
+            self.miss("spool-lost", -1)
         last = 0
         for number in sorted(spool.numbers):
             previous, until, last_time, refused, arrival = spool.numbers[number]
             if previous > last:
                 if previous >= spool.oldest:
                     return
-                self.miss("missing", last_time)
+                self.miss("missing", max(last_time, until or 0))
             if refused:
-                self.miss("refused", last_time)
+                self.miss("refused", max(last_time, until or 0))
             last = number
             if until is not None:
                 self.reach(until, arrival)
@@ -409,7 +409,7 @@ class HostLine:
             self.first = until
         if self.pending:
             cause, last_time = self.pending
-            if until < last_time:
+            if until <= last_time:
                 return
             self.gaps.append((*sorted((self.told, until)), cause))
             self.pending = None
