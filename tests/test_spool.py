@@ -376,6 +376,20 @@ def test_after_a_crash_no_number_comes_again(start_worker):
         assert {envelope["previous"] for envelope in jumps} <= set(numbers)
 
 
+def test_what_overtakes_the_bridge_of_a_crash_does_not_say_that_numbers_are_gone(start_worker):
+    with PlainServer() as server:
+        worker = start_worker(server.ports)
+        server.take_until(lambda kind, body, envelope: len(server.messages) >= 3)
+        worker.kill()
+        start_worker(server.ports)
+        # All before it must be acknowledged, or it is not sent.
+        while "previous" not in (bridge := server.receive()[2]):
+            server.acknowledge(bridge)
+        _, _, following = server.receive()
+        assert following["seq"] == bridge["seq"] + 1 > 1 << 32
+        assert bridge["oldest"] == following["oldest"] == bridge["previous"] + 1
+
+
 def test_a_second_worker_does_not_get_the_folder(start_worker):
     ports = nobody()
     start_worker(ports)

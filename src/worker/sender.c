@@ -237,7 +237,7 @@ static bool send_message(struct sender *sender, const struct spool_message *mess
 	const struct envelope envelope = { .worker = sender->options.worker,
 		.spool = spool_id(sender->options.spool),
 		.sequence = message->sequence,
-		.oldest = spool_oldest(sender->options.spool),
+		.oldest = spool_begin(sender->options.spool),
 		.previous = message->previous,
 		.first_ms = message->note.is_gap ? 0 : message->note.first_ms,
 		.last_ms = message->note.is_gap ? 0 : message->note.last_ms,
