@@ -216,10 +216,13 @@ def test_a_killed_worker_delivers_everything_once(start, start_worker, tmp_path)
     worker = start_worker(ports_of(server))
     wait_times(server, wanted)
     worker.stop()
+    # What a busy server did not acknowledge before the end waits for the next start.
+    left = {tick for record in spooled(tmp_path / "spool") for tick in record.ticks()}
+    start_worker(ports_of(server))
+    wait_times(server, left)
     assert_values(server)
     counters = server.counters()
     assert counters["conflicting"] == 0 and counters["gone"] == 0 and counters["refused"] == 0
-    assert all(record.ticks() <= times(server) for record in spooled(tmp_path / "spool"))
 
 
 def test_a_floor_that_the_disk_lost_only_sends_again(start, start_worker, tmp_path):
