@@ -85,7 +85,7 @@ struct envelope {
 	const char *worker;
 	const char *spool;
 	uint64_t sequence;
-	uint64_t oldest;   /* the oldest number that the worker still keeps */
+	uint64_t oldest;   /* the worker keeps nothing below it */
 	uint64_t previous; /* the number kept before this one; those in between were thinned out */
 	/* The first and last time of its readings; 0 without any. */
 	int64_t first_ms, last_ms;

@@ -11,8 +11,9 @@
  *    deleted: no number that is gone looks lost (what_was_acknowledged_is_no_loss).
  * 4. The numbers of a life begin above all that an earlier one could have used. After an end in
  *    good order that is `next`; else the earlier life may have sent from memory what never came
- *    here, and they begin LIFE_STRIDE higher (numbers_go_on_after_a_clean_end,
- *    after_a_crash_no_number_comes_again).
+ *    here, and they begin LIFE_STRIDE higher. Without a head, many lives may have left nothing
+ *    else: LOST_STRIDE (numbers_go_on_after_a_clean_end, after_a_crash_no_number_comes_again,
+ *    after_a_lost_head_no_number_comes_again, after_a_torn_head_no_number_comes_again).
  * 5. A rewritten segment replaces the old one by its name at once
  *    (thinning_keeps_what_must_stay). */
 
@@ -28,6 +29,7 @@
 #include "spool/shelf.h"
 
 #define LIFE_STRIDE (UINT64_C(1) << 32)
+#define LOST_STRIDE (UINT64_C(1) << 48)
 
 /* 1 / SEGMENT_PART of the shelf is a segment, but not less and not more than this. */
 enum { SEGMENT_PART = 64, SEGMENT_MIN = 64 * 1024, SEGMENT_MAX = 8 * 1024 * 1024 };
@@ -240,29 +242,31 @@ static int load_head(struct opening *opening, const uint32_t *ordinals, size_t c
 	return 0;
 }
 
-static uint64_t first_number(const struct disk *disk)
+static uint64_t first_number(const struct disk *disk, bool is_head_lost)
 {
-	uint64_t next = disk->head.next;
+	uint64_t next = disk->head.next, stride = is_head_lost ? LOST_STRIDE : LIFE_STRIDE;
 
 	for (size_t i = 0; i < disk->count; i++)
 		next = MAX_OF(next, disk->segments[i].last + 1);
 	if (disk->head.is_clean)
 		return next;
-	return (MAX_OF(next, disk->head.life) / LIFE_STRIDE + 1) * LIFE_STRIDE + 1;
+	return (MAX_OF(next, disk->head.life) / stride + 1) * stride + 1;
 }
 
-/* From here on this life counts: durably, before its first number is used. */
+/* From here on this life counts: durably, in both copies, before its first number is used. */
 static int begin_life(struct opening *opening)
 {
 	struct disk *disk = opening->disk;
-	int r;
+	int r = 0;
 
-	opening->state->next = first_number(disk);
+	opening->state->next = first_number(disk, opening->state->findings.is_head_lost);
 	disk->head.is_clean = false;
 	disk->head.life = opening->state->next;
-	r = folder_write_head(&disk->folder, &disk->head);
-	if (r == 0)
-		r = folder_sync_head(&disk->folder);
+	for (int copy = 0; r == 0 && copy < HEAD_COPIES; copy++) {
+		r = folder_write_head(&disk->folder, &disk->head);
+		if (r == 0)
+			r = folder_sync_head(&disk->folder);
+	}
 	return r == 0 ? folder_sync(&disk->folder) : r;
 }
 

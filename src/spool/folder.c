@@ -18,7 +18,7 @@
 
 #include "base/directory.h"
 
-enum { HEAD_COPIES = 2, HEAD_DISTANCE = 4096, SEGMENTS_MAX = 1024 * 1024 };
+enum { HEAD_DISTANCE = 4096, SEGMENTS_MAX = 1024 * 1024 };
 
 static const char segment_suffix[] = ".segment", rewritten_suffix[] = ".new";
 

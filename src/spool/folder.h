@@ -34,5 +34,5 @@ MUST_CHECK int folder_sync_head(const struct folder *folder);
 MUST_CHECK int folder_list(
 	const struct folder *folder, uint32_t **ret_ordinals, size_t *ret_count, struct error *err);
 
-enum { SEGMENT_NAME_SIZE = 24 };
+enum { SEGMENT_NAME_SIZE = 24, HEAD_COPIES = 2 };
 void segment_name(uint32_t ordinal, const char *suffix, char to[SEGMENT_NAME_SIZE]);

@@ -343,7 +343,82 @@ static void a_lost_mark_only_sends_again(void **state)
 	/* Which numbers were used is not known either. */
 	assert_true(spool_oldest(fixture->spool) == 1);
 	push_synced(fixture, 4, 5, 100);
-	assert_non_null(strstr(text_of(fixture), "3 4294967297<3"));
+	assert_non_null(strstr(text_of(fixture), "3 281474976710657<3"));
+}
+
+/* A life's numbers that were only sent from memory are in no segment. */
+static void after_a_lost_head_no_number_comes_again(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+
+	open_spool(fixture);
+	push_synced(fixture, 1, 3, 100);
+	crash(fixture);
+	open_spool(fixture);
+	failing.append = -EIO;
+	push_synced(fixture, 3, 4, 100);
+	assert_string_equal(text_of(fixture), "1 2 4294967297<2");
+	failing.append = 0;
+	crash(fixture);
+	snprintf(path, sizeof(path), "%s/head", fixture->directory);
+	assert_int_equal(truncate(path, 0), 0);
+	open_spool(fixture);
+	push_synced(fixture, 4, 5, 100);
+	assert_string_equal(text_of(fixture), "1 2 281474976710657<2");
+	crash(fixture);
+	open_spool(fixture);
+	push_synced(fixture, 5, 6, 100);
+	assert_non_null(strstr(text_of(fixture), " 281479271677953<281474976710657"));
+}
+
+static void after_a_torn_head_no_number_comes_again(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+
+	for (int copy = 0; copy < 2; copy++) {
+		uint64_t used;
+		int fd;
+
+		open_spool(fixture);
+		push_synced(fixture, 1, 3, 100);
+		close_spool(fixture);
+		open_spool(fixture);
+		failing.append = -EIO;
+		used = push_tick(fixture, 3, 100);
+		spool_sync(fixture->spool);
+		failing.append = 0;
+		crash(fixture);
+		snprintf(path, sizeof(path), "%s/head", fixture->directory);
+		fd = open(path, O_WRONLY);
+		assert_int_equal(pwrite(fd, "torn", 4, copy * 4096 + 40), 4);
+		close(fd);
+		open_spool(fixture);
+		assert_true(push_tick(fixture, 4, 100) > used);
+		close_spool(fixture);
+	}
+}
+
+static void what_is_kept_begins_behind_what_its_oldest_bridges(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_spool(fixture);
+	assert_int_equal(spool_begin(fixture->spool), 1);
+	push_synced(fixture, 1, 4, 100);
+	assert_int_equal(spool_begin(fixture->spool), 1);
+	spool_acknowledge(fixture->spool, 2);
+	assert_int_equal(spool_begin(fixture->spool), 3);
+	spool_acknowledge(fixture->spool, 3);
+	spool_sync(fixture->spool);
+	crash(fixture);
+	open_spool(fixture);
+	push_synced(fixture, 4, 6, 100);
+	assert_string_equal(text_of(fixture), "4294967297<3 4294967298");
+	assert_int_equal(spool_oldest(fixture->spool), STRIDE + 1);
+	assert_int_equal(spool_begin(fixture->spool), 4);
+	assert_int_equal(spool_next(fixture->spool), STRIDE + 3);
 }
 
 static void a_torn_head_leaves_the_one_before(void **state)
@@ -747,6 +822,9 @@ int main(void)
 		TEST(two_workers_never_share_a_folder),
 		TEST(what_was_acknowledged_is_no_loss),
 		TEST(a_lost_mark_only_sends_again),
+		TEST(after_a_lost_head_no_number_comes_again),
+		TEST(after_a_torn_head_no_number_comes_again),
+		TEST(what_is_kept_begins_behind_what_its_oldest_bridges),
 		TEST(a_torn_head_leaves_the_one_before),
 		TEST(garbage_in_the_folder_harms_nothing),
 		TEST(segments_of_another_spool_are_left_alone),

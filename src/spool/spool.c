@@ -751,6 +751,16 @@ uint64_t spool_oldest(const struct spool *spool)
 	return spool->index.count ? index_at(&spool->index, 0)->record.sequence : spool->next;
 }
 
+uint64_t spool_begin(const struct spool *spool)
+{
+	return (spool->index.count ? index_at(&spool->index, 0)->record.previous : spool->last) + 1;
+}
+
+uint64_t spool_next(const struct spool *spool)
+{
+	return spool->next;
+}
+
 size_t spool_count(const struct spool *spool)
 {
 	return spool->index.count;

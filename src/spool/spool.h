@@ -105,6 +105,13 @@ size_t spool_acknowledge(struct spool *spool, uint64_t sequence);
 /* The number of the oldest message that is kept; of the next one if there is none. */
 uint64_t spool_oldest(const struct spool *spool);
 
+/* Nothing below it is kept, and none of the numbers from it to the oldest message's is lost: it
+ * follows the number that was kept before that one. */
+uint64_t spool_begin(const struct spool *spool);
+
+/* The number of the message that is pushed next; neither it nor one above it was ever given. */
+uint64_t spool_next(const struct spool *spool);
+
 size_t spool_count(const struct spool *spool);
 size_t spool_count_in_memory(const struct spool *spool);
 uint64_t spool_dropped(const struct spool *spool);

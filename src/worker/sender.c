@@ -41,6 +41,7 @@ struct sender {
 	int64_t progress_ms;
 	int64_t timeout_ms, backoff_ms;
 	bool is_silent; /* said so already */
+	struct log_limit strange_limit;
 };
 
 /* "a, b,c" */
@@ -59,14 +60,16 @@ static void split_servers(struct sender *sender, const char *hosts)
 	}
 }
 
-/* Where a number below the oldest message is missing for good, the server must hear so: it waits
- * for it until an envelope says that it is gone. */
+/* The server may know more than was sent in this connection: after a lost mark it is sent again
+ * from far below. Where a number below the oldest message is missing for good, the server must hear
+ * so: it waits for it until an envelope says that it is gone. */
 static void take_acknowledgement(struct sender *sender, uint64_t sequence)
 {
 	size_t count = 0;
 
 	spool_acknowledge(sender->options.spool, sequence);
 	sender->acknowledged = sequence;
+	sender->next = MAX_OF(sender->next, sequence + 1);
 	while (count < sender->in_flight_count && sender->in_flight[count].sequence <= sequence)
 		count++;
 	sender->in_flight_count -= count;
@@ -83,6 +86,27 @@ static void take_acknowledgement(struct sender *sender, uint64_t sequence)
 	sender->is_silent = false;
 }
 
+/* No life of this spool had that number: nothing can be said of what waits. */
+static void ignore_acknowledgement(struct sender *sender, uint64_t sequence)
+{
+	uint64_t held_back;
+
+	if (log_limit_pass(&sender->strange_limit, sender->options.clock, &held_back))
+		log_warning("%s acknowledges number %" PRIu64
+			    ", which the spool never gave; is it an older copy?",
+			sender->servers[sender->server], sequence);
+}
+
+static void hear_acknowledgement(struct sender *sender, uint64_t sequence)
+{
+	if (strcmp(sender->spool, spool_id(sender->options.spool)) != 0)
+		return; /* of the spool before; sender_pump follows */
+	if (sequence >= spool_next(sender->options.spool))
+		ignore_acknowledgement(sender, sequence);
+	else if (sequence > sender->acknowledged)
+		take_acknowledgement(sender, sequence);
+}
+
 static int on_acknowledgement(zloop_t *loop, zsock_t *sub, void *argument)
 {
 	struct sender *sender = argument;
@@ -91,9 +115,8 @@ static int on_acknowledgement(zloop_t *loop, zsock_t *sub, void *argument)
 	struct frame ack = { frame ? zframe_data(frame) : NULL, frame ? zframe_size(frame) : 0 };
 	uint64_t sequence = 0;
 
-	if (frame && zmsg_size(message) == 2 && message_decode_ack(&ack, &sequence) == 0 &&
-		sequence < sender->next && sequence > sender->acknowledged)
-		take_acknowledgement(sender, sequence);
+	if (frame && zmsg_size(message) == 2 && message_decode_ack(&ack, &sequence) == 0)
+		hear_acknowledgement(sender, sequence);
 	zmsg_destroy(&message);
 	if (loop)
 		sender_pump(sender);
@@ -214,7 +237,7 @@ static bool send_message(struct sender *sender, const struct spool_message *mess
 	const struct envelope envelope = { .worker = sender->options.worker,
 		.spool = spool_id(sender->options.spool),
 		.sequence = message->sequence,
-		.oldest = spool_oldest(sender->options.spool),
+		.oldest = spool_begin(sender->options.spool),
 		.previous = message->previous,
 		.first_ms = message->note.is_gap ? 0 : message->note.first_ms,
 		.last_ms = message->note.is_gap ? 0 : message->note.last_ms,
