@@ -254,7 +254,8 @@ int64_t timeline_next_run(const struct timeline *timeline, const struct run *run
 	int64_t next_ms = TIME_OPEN;
 
 	for (size_t i = 0; i < timeline->run_count; i++)
-		if (timeline->runs[i].end_ms > run->end_ms)
+		if (timeline->runs[i].begin_ms > run->begin_ms &&
+			timeline->runs[i].end_ms > run->end_ms)
 			next_ms = MIN_OF(next_ms, timeline->runs[i].begin_ms);
 	return next_ms;
 }

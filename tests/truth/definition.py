@@ -598,8 +598,8 @@ class Timeline:
 
     def next_run(self, run):
         """When the run begins that goes on after this one's end."""
-        return min((other.begin for other in self.runs if other.end > run.end),
-                   default=INFINITY)
+        return min((other.begin for other in self.runs
+                    if other.begin > run.begin and other.end > run.end), default=INFINITY)
 
     def before_firsts(self):
         """What a host had in its first reading may have lived there before."""

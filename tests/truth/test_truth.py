@@ -37,6 +37,7 @@ class Comparison:
         self.story, self.kanyun, self.knowledge = story, kanyun, knowledge
         self.equal, self.exact, self.kinds = 0, 0, collections.Counter()
         self.different = []
+        self.stepped = {}
 
     def ask(self, question, now):
         try:
@@ -54,10 +55,23 @@ class Comparison:
         self.equal += 1
         self.kinds.update(mine.kinds)
         if question[1] not in TIMES:
-            self.check_truth(question, theirs)
+            self.check_truth(question, theirs, now)
 
-    def check_truth(self, question, theirs):
+    def may_be_used_again(self, uuid, now):
+        """A clock that is set back later adds to times that were complete (docs/usage.md)."""
+        if now >= last_moment(self.story):
+            return False
+        if uuid not in self.stepped:
+            self.stepped[uuid] = any(
+                reading["uuid"] == uuid and reading["segment"]
+                for delivery in self.story.deliveries if isinstance(delivery.body, dict)
+                for reading in delivery.body.get("readings", ()))
+        return self.stepped[uuid]
+
+    def check_truth(self, question, theirs, now):
         uuid, _, _, begin, end = question
+        if self.may_be_used_again(uuid, now):
+            return
         truth = self.story.truth.usage(*question)
         if theirs["complete"] and theirs["uncertainty"] is not None and \
                 not is_untold(self.story, uuid, begin, end):
