@@ -349,6 +349,24 @@ static int take_first(void *context, const struct store_series *series)
 	return 0;
 }
 
+/* The last state of what is off, if it is later than those that it has. */
+static bool extend_off(
+	struct timeline *timeline, const struct store_series *series, struct moment last)
+{
+	const struct timeline_host *host = host_of(timeline, series->epoch);
+
+	for (size_t i = 0; i < timeline->off_count; i++) {
+		struct off *off = &timeline->offs[i];
+
+		if (off->host != host || moment_compare(last, off->states[off->count - 1].at) <= 0)
+			continue;
+		off->states = append_states(&timeline->arena, off->states, off->count, series);
+		off->count += series->count;
+		return off->states != NULL;
+	}
+	return true;
+}
+
 static int take_last(void *context, const struct store_series *series)
 {
 	struct loading *loading = context;
@@ -369,6 +387,8 @@ static int take_last(void *context, const struct store_series *series)
 	if (!extent)
 		return loading->r = STORE_TOO_MUCH;
 	extent->last_ms = MAX_OF(extent->last_ms, last.time_ms);
+	if (is_off(series->epoch))
+		return extend_off(timeline, series, last) ? 0 : (loading->r = STORE_TOO_MUCH);
 	if (!run || moment_compare(last, run->last) <= 0)
 		return 0;
 	run->states = append_states(&timeline->arena, run->states, run->state_count, series);
@@ -408,6 +428,10 @@ static bool needs_lasts(const struct timeline *timeline)
 			run->states[run->state_count - 1].state != STATE_SHUTOFF)
 			return true;
 	}
+	for (size_t i = 0; i < timeline->off_count; i++)
+		if (timeline->offs[i].states[timeline->offs[i].count - 1].at.time_ms >=
+			timeline->to_ms)
+			return true;
 	return has_segments(timeline);
 }
 
