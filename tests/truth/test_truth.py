@@ -3,6 +3,7 @@
 """kanyun against the second implementation of the definition, and against the truth."""
 
 import collections
+import json
 import os
 import random
 import time
@@ -12,13 +13,13 @@ import pytest
 import driver
 from definition import TIMES, Knowledge
 from driver import Direct, Programs, Refused
+from harness import BUILD
 from lives import HOUR, Shape
 from observer import Faults, tell
 from test_definition import BEGIN, LONG, is_untold, last_moment, questions
 
 SEEDS = range(1000, 1300) if LONG else range(1000, 1030)
 WINDOWS = 200 if LONG else 30
-
 
 
 def differences(mine, theirs):
@@ -35,7 +36,8 @@ class Comparison:
 
     def __init__(self, story, kanyun, knowledge):
         self.story, self.kanyun, self.knowledge = story, kanyun, knowledge
-        self.equal, self.exact, self.kinds = 0, 0, collections.Counter()
+        self.equal, self.certain, self.exact = 0, 0, 0
+        self.kinds = collections.Counter()
         self.different = []
         self.stepped = {}
 
@@ -76,9 +78,20 @@ class Comparison:
         if theirs["complete"] and theirs["uncertainty"] is not None and \
                 not is_untold(self.story, uuid, begin, end):
             assert abs(theirs["value"] - truth) <= theirs["uncertainty"], (question, truth, theirs)
+            self.certain += 1
             self.exact += theirs["value"] == truth > 0
 
+    def note(self):
+        """A line to the results, of which docs/exactness.md makes its counts."""
+        directory = os.path.join(BUILD, "results")
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, "truth.jsonl"), "a") as results:
+            results.write(json.dumps({"seed": self.story.world.seed, "asked": self.equal +
+                                      len(self.different), "different": len(self.different),
+                                      "certain": self.certain, "exact": self.exact}) + "\n")
+
     def finish(self):
+        self.note()
         counts = collections.Counter(tuple(entry[0]) for entry in self.different)
         shown = "\n".join(f"{found}: {question} at {now}\n  mine   {mine}\n  kanyun {theirs}"
                           for found, question, now, mine, theirs in self.different[:3])
