@@ -77,15 +77,15 @@ void frontier_take(struct frontier *frontier, const struct frontier_note *note)
 		frontier->ahead[frontier->count++] = *note;
 }
 
-/* Before anything was told, nothing is known to be lost. What is lost may be a part of the round
- * that the message behind it ends. */
+/* What is lost may be a part of the round that the message behind it ends. Before anything was
+ * told, it is no gap, but that round does not tell of all. */
 static void lose(struct frontier *frontier, const char *reason, const struct frontier_note *behind)
 {
 	int64_t to_ms = MAX_OF(behind->last_ms, behind->until_ms);
 
 	if (frontier->lost.reason)
 		frontier->lost.to_ms = MAX_OF(frontier->lost.to_ms, to_ms);
-	else if (frontier->until_ms)
+	else
 		frontier->lost = (struct frontier_gap){ reason, frontier->until_ms, to_ms };
 }
 
@@ -93,20 +93,20 @@ static void lose(struct frontier *frontier, const char *reason, const struct fro
 static bool tell(
 	struct frontier *frontier, const struct frontier_note *note, struct frontier_gap *ret_gap)
 {
-	bool is_whole = frontier->lost.reason && note->until_ms > frontier->lost.to_ms;
+	const struct frontier_gap lost = frontier->lost;
+	bool is_gap = lost.reason && frontier->until_ms;
 
+	if (lost.reason && note->until_ms <= lost.to_ms)
+		return false;
+	if (is_gap)
+		*ret_gap = (struct frontier_gap){ lost.reason, MIN_OF(lost.from_ms, note->until_ms),
+			MAX_OF(lost.from_ms, note->until_ms) };
+	frontier->lost.reason = NULL;
 	if (!frontier->first_ms)
 		frontier->first_ms = note->until_ms;
-	if (frontier->lost.reason && !is_whole)
-		return false;
-	if (is_whole)
-		*ret_gap = (struct frontier_gap){ frontier->lost.reason,
-			MIN_OF(frontier->lost.from_ms, note->until_ms),
-			MAX_OF(frontier->lost.from_ms, note->until_ms) };
-	frontier->lost.reason = NULL;
 	frontier->until_ms = note->until_ms;
 	frontier->heard_ms = note->heard_ms;
-	return is_whole;
+	return is_gap;
 }
 
 bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontier_gap *ret_gap)
@@ -135,7 +135,7 @@ static const char *const reasons[][2] = { { "missing", "missing" GAP_OPEN },
 
 bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap)
 {
-	if (!frontier->lost.reason)
+	if (!frontier->lost.reason || !frontier->until_ms)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (strcmp(frontier->lost.reason, reasons[i][0]) == 0)

@@ -397,22 +397,21 @@ class HostLine:
                 self.reach(until, arrival)
 
     def miss(self, cause, last_time):
-        if self.told is None:
-            return
         if self.pending:
             self.pending = (self.pending[0], max(self.pending[1], last_time))
         else:
             self.pending = (cause, last_time)
 
     def reach(self, until, arrival):
-        if self.first is None:
-            self.first = until
         if self.pending:
             cause, last_time = self.pending
             if until <= last_time:
                 return
-            self.gaps.append((*sorted((self.told, until)), cause))
+            if self.told is not None:  # else it is no gap
+                self.gaps.append((*sorted((self.told, until)), cause))
             self.pending = None
+        if self.first is None:
+            self.first = until
         self.told = until
         self.frontier = min(until, arrival)
 
