@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import pytest
 import zmq
 
 import harness
@@ -222,11 +223,11 @@ def states(server, guest):
 class Meter:
     """A server and a worker that read real guests."""
 
-    def __init__(self, start, directory, interval=1, address="127.0.0.1"):
+    def __init__(self, start, directory, interval=1, address="127.0.0.1", **more):
         self.start = start
         self.server = start(harness.Server, f"server.host={address}")
         ports = [self.server.endpoints[name].rpartition(":")[2] for name in ("pull", "pub")]
-        self.options = [*worker_options(directory, interval, dataserver_host=address),
+        self.options = [*worker_options(directory, interval, dataserver_host=address, **more),
                         f"worker.dataserver_port={ports[0]}",
                         f"worker.dataserver_pub_port={ports[1]}"]
         self.worker = start(harness.Worker, *self.options)
@@ -262,3 +263,44 @@ class Meter:
                   for track in tracks(self.server, guest, "state", 0)
                   if not track["epoch"].endswith("/off")}
         return sorted(begins, key=begins.get)
+
+
+class Answers:
+    """Those of kanyun-api in front of a server."""
+
+    def __init__(self, start, server):
+        if not harness.Api.is_built():
+            pytest.skip("kanyun-api is not built")
+        port = server.endpoints["rep"].rpartition(":")[2]
+        self.api_options = ["api.api_host=127.0.0.1", "api.api_port=0",
+                            "api.server_host=127.0.0.1", f"api.server_port={port}"]
+        self.api = start(harness.Api, *self.api_options)
+
+    def ask(self, method, **args):
+        return harness.Questions(self.api.endpoints["rep"]).ask(method, **args)[0]
+
+    def samples(self, guest, metric):
+        answer = self.ask("series", id=guest.uuid, metric=metric,
+                          **{"from": int(time.time()) - 600, "to": 0})
+        return sorted(sample for series in answer["series"] for sample in series["samples"])
+
+    def wait_sample(self, guest, metric):
+        """The time (whole seconds) of a reading that was taken from now on."""
+        since = time.time()
+
+        def find():
+            try:
+                samples = self.samples(guest, metric)
+            except AssertionError:
+                return None  # the instance is not known yet
+            # The first one after a start is of no tick, and is no whole second.
+            later = [at for at, _ in samples if at > since and at == int(at)]
+            return later and later[-1]
+
+        return harness.until(find, f"a sample of {metric}")
+
+    def usage(self, name, metric, begin, end, parameter="total"):
+        answer = self.ask("usage", id=name, metric=metric, parameter=parameter,
+                          **{"from": begin, "to": end})
+        assert len(answer["usages"]) == 1, answer
+        return answer["usages"][0]

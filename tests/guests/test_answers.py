@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -19,14 +18,12 @@ KANYUN = os.path.join(harness.BUILD, "src/cli/kanyun")
 MIB = 1 << 20
 
 
-class Cloud:
+class Cloud(metering.Answers):
     """Server, worker and API, each of which can be restarted on its ports."""
 
     def __init__(self, start, directory):
         self.start, self.directory = start, directory
         self.server_options = ["server.seal_after_seconds=2"]
-        self.api_options = ["api.api_host=127.0.0.1", "api.api_port=0",
-                            "api.server_host=127.0.0.1"]
         self.server = start(harness.Server, *self.server_options)
         ports = {name: endpoint.rpartition(":")[2]
                  for name, endpoint in self.server.endpoints.items()}
@@ -35,9 +32,8 @@ class Cloud:
         self.worker_options = [*metering.worker_options(directory),
                                f"worker.dataserver_port={ports['pull']}",
                                f"worker.dataserver_pub_port={ports['pub']}"]
-        self.api_options.append(f"api.server_port={ports['rep']}")
         self.worker = start(harness.Worker, *self.worker_options)
-        self.api = start(harness.Api, *self.api_options)
+        super().__init__(start, self.server)
         self.api_port = self.api.endpoints["rep"].rpartition(":")[2]
         self.api_options.append(f"api.api_port={self.api_port}")
 
@@ -46,40 +42,9 @@ class Cloud:
         getattr(self, name).stop()
         setattr(self, name, self.start(kinds[name], *getattr(self, f"{name}_options")))
 
-    def ask(self, method, **args):
-        return harness.Questions(self.api.endpoints["rep"]).ask(method, **args)[0]
-
-    def samples(self, guest, metric):
-        answer = self.ask("series", id=guest.uuid, metric=metric,
-                          **{"from": int(time.time()) - 60, "to": 0})
-        return sorted(sample for series in answer["series"] for sample in series["samples"])
-
-    def wait_sample(self, guest, metric):
-        """The time (whole seconds) of a reading that was taken from now on."""
-        since = time.time()
-
-        def find():
-            try:
-                samples = self.samples(guest, metric)
-            except AssertionError:
-                return None  # the instance is not known yet
-            # The first one after a start is of no tick, and is no whole second.
-            later = [at for at, _ in samples if at > since and at == int(at)]
-            return later and later[-1]
-
-        return until(find, f"a sample of {metric}")
-
-    def usage(self, name, metric, begin, end, parameter="total"):
-        answer = self.ask("usage", id=name, metric=metric, parameter=parameter,
-                          **{"from": begin, "to": end})
-        assert len(answer["usages"]) == 1, answer
-        return answer["usages"][0]
-
 
 @pytest.fixture
 def cloud(start, tmp_path):
-    if not harness.Api.is_built():
-        pytest.skip("kanyun-api is not built")
     return Cloud(start, tmp_path)
 
 

@@ -3,6 +3,7 @@
 """Usage is exact through the whole life of a guest: suspend, save, reboot, destroy, start, undefine;
 what nobody could read is declared by the samples that are stored."""
 
+import re
 import socket
 import time
 
@@ -18,6 +19,9 @@ DESTROYED, SAVED = 2, 5
 OFF_EPOCH = f"{socket.gethostname()}/off"
 AMOUNTS = {("blk", DISK_WRITTEN): 3 << 20, ("blk", DISK_READ): 1 << 20,
            ("nic", NIC_OUT): 1042 * 50, ("nic", NIC_IN): 400 * 30}
+METRICS = {("blk", DISK_WRITTEN): "blk_write", ("blk", DISK_READ): "blk_read",
+           ("nic", NIC_OUT): "nic_outgoing", ("nic", NIC_IN): "nic_incoming"}
+NEW_IMAGE = "11111111-2222-4333-8444-555555555555"
 
 
 def work(lab, guest):
@@ -93,6 +97,11 @@ def meter(start, tmp_path, guest):
 
 
 @pytest.fixture
+def answers(start, meter):
+    return metering.Answers(start, meter.server)
+
+
+@pytest.fixture
 def rare_meter(start, tmp_path):
     """Its rounds are far apart, so that only events are read."""
     return metering.Meter(start, tmp_path, interval=600)
@@ -150,6 +159,103 @@ def test_a_reboot_is_the_same_run(lab, guest, meter):
     assert used(meter, guest) == counters(guest)
     assert used(meter, guest) != before
     assert len(meter.epochs(guest)) == 1
+
+
+def begin_usage(lab, guest, meter, answers):
+    """A sample's time, and what was used behind it, which is read."""
+    begin = answers.wait_sample(guest, "blk_write")
+    work(lab, guest)
+    meter.wait_read(guest)
+    meter.wait_read(guest, "nic")
+    return begin
+
+
+def change_definition(guest, *changes):
+    """Each is (pattern, text); defined again under the same UUID."""
+    xml = guest.file("xml").read_text()
+    for pattern, text in changes:
+        xml, count = re.subn(pattern, text, xml)
+        assert count == 1, pattern
+    guest.file("xml").write_text(xml)
+    virsh("define", str(guest.file("xml")))
+
+
+def run_times(meter, guest, first, second):
+    """When the first run ended and the second one began, in milliseconds."""
+    (end_ms, code, reason), = meter.states(guest)[first][-1:]
+    assert (code, reason) == (OFF, DESTROYED)
+    (begin_ms,) = {track["start"] for track in metering.tracks(meter.server, guest, "cpu", 0)
+                   if track["epoch"] == second}
+    assert end_ms < begin_ms
+    return end_ms, begin_ms
+
+
+def finish_usage(lab, guest, meter, answers, begin):
+    """A second run's work, too; the API's answers of the whole are the sum of both runs'. Gives
+    the time until which they are, the end of the first run and the second one's beginning (ms)."""
+    guest.wait_ready()
+    booted = counters(guest)
+    work(lab, guest)
+    end = answers.wait_sample(guest, "blk_write")
+    first, second = meter.epochs(guest)
+    end_ms, begin_ms = run_times(meter, guest, first, second)
+    now = counters(guest)
+    assert now == {key: booted[key] + AMOUNTS[key] for key in AMOUNTS}
+    for key, metric in METRICS.items():
+        usage = meter.wait(lambda metric=metric: [each for each in [
+            answers.usage(guest.uuid, metric, begin, end)] if each["complete"]], metric)[0]
+        assert usage["value"] == AMOUNTS[key] + now[key], (metric, usage)
+        tail_ms = end_ms - metering.last_time(meter.server, guest, key[0], epoch=first)
+        assert {(each["reason"], each["epoch"]) for each in usage["reasons"]} == {
+            ("tail-unmeasured", first)}, usage
+        # A NIC has less: its states while it was destroyed tell that it was gone already.
+        assert 0 < (end - begin) * 1000 - usage["covered_ms"] <= tail_ms, usage
+        assert meter.usage(guest, *key, epoch=second) == now[key]
+    return end, end_ms, begin_ms
+
+
+def assert_time(answers, guest, metric, begin, end, amount, parameter="total"):
+    usage = answers.usage(guest.uuid, metric, begin, end, parameter)
+    assert (usage["value"], usage["coverage"], usage["complete"]) == (amount, 1, True), usage
+
+
+def test_a_resize_is_a_second_run_and_time_is_of_the_flavor_it_had(lab, guest, meter, answers):
+    begin = begin_usage(lab, guest, meter, answers)
+    guest.virsh("destroy")
+    change_definition(
+        guest, ("(<memory unit='MiB'>)96<", r"\g<1>128<"), ("<vcpu>1<", "<vcpu>2<"),
+        ("<nova:memory>96<", "<nova:memory>128<"), ("<nova:vcpus>1<", "<nova:vcpus>2<"),
+        ('flavor name="m1.tiny" id="1"', 'flavor name="m1.small" id="2"'))
+    guest.start()
+    end, end_ms, begin_ms = finish_usage(lab, guest, meter, answers, begin)
+    assert guest.must("grep -c ^processor /proc/cpuinfo").strip() == "2"
+    before, after = end_ms - begin * 1000, end * 1000 - begin_ms
+    assert_time(answers, guest, "vcpus_time", begin, end, before + 2 * after)
+    assert_time(answers, guest, "memory_time", begin, end, 96 * before + 128 * after)
+    assert_time(answers, guest, "disk_time", begin, end, (end - begin) * 1000)
+    assert_time(answers, guest, "state_time", begin, end, begin_ms - end_ms, "shutoff")
+    assert_time(answers, guest, "state_time", begin, end, (end - begin) * 1000)
+    infos = meter.server.instances()[guest.uuid]["infos"]
+    assert [(info["vcpus"], info["memory_mib"]) for info in infos] == [(1, 96), (2, 128)]
+    assert end_ms <= infos[1]["since"] <= begin_ms
+
+
+def test_a_rebuild_is_a_second_run_on_a_new_disk(lab, guest, meter, answers):
+    begin = begin_usage(lab, guest, meter, answers)
+    guest.virsh("destroy")
+    disk = guest.file("raw")
+    size_bytes = disk.stat().st_size
+    disk.unlink()
+    with open(disk, "wb") as new:
+        new.truncate(size_bytes)
+    change_definition(guest, ('type="image" uuid="[^"]*"', f'type="image" uuid="{NEW_IMAGE}"'))
+    guest.start()
+    end, end_ms, begin_ms = finish_usage(lab, guest, meter, answers, begin)
+    vcpus = answers.ask("instances", id=guest.uuid)[0]["vcpus"]
+    assert_time(answers, guest, "vcpus_time", begin, end,
+                vcpus * ((end - begin) * 1000 - (begin_ms - end_ms)))
+    texts = [info["texts"] for info in meter.server.instances()[guest.uuid]["infos"]]
+    assert guest.about["image_id"] in texts[0] and NEW_IMAGE in texts[-1]
 
 
 def test_destroy_and_start_are_two_runs_and_undefine_ends_it(lab, guest, meter):
