@@ -141,23 +141,12 @@ static struct summary_question question_of(const struct asking *asking, const st
 		.whole = "total" };
 }
 
-static const struct instance_port *find_port(const struct identity *identity, const char *nic)
-{
-	for (size_t i = 0; i < identity->port_count; i++)
-		if (strcmp(identity->ports[i].nic, nic) == 0)
-			return &identity->ports[i];
-	return NULL;
-}
-
 /* The addresses of a NIC. */
 static bool is_of_nic(const struct identity *identity, const char *parameter, const char *whole)
 {
-	const struct instance_port *port = find_port(identity, whole);
+	const struct instance_port *port = identity_port(identity, whole);
 
-	for (size_t i = 0; port && i < port->address_count; i++)
-		if (strcmp(port->addresses[i], parameter) == 0)
-			return true;
-	return false;
+	return port && identity_port_has(port, parameter);
 }
 
 static bool is_any(const struct identity *identity, const char *parameter, const char *whole)
@@ -172,7 +161,7 @@ static void set_whole(struct summary_question *question, const char *parameter)
 	if (!parameter)
 		return;
 	if (question->metric->group == METRIC_GROUP_VMNETWORK &&
-		find_port(question->identity, parameter)) {
+		identity_port(question->identity, parameter)) {
 		question->parameter = NULL;
 		question->whole = parameter;
 		question->is_wanted = is_of_nic;
@@ -313,7 +302,7 @@ static int add_metric(struct asking *asking, const struct request *request, stru
 		return r;
 	if (parameter && strcmp(parameter, "total") != 0 && !has_parameter(&gather, parameter) &&
 		!(metric->group == METRIC_GROUP_VMNETWORK &&
-			find_port(&asking->identity, parameter)))
+			identity_port(&asking->identity, parameter)))
 		return 0;
 	return add_gathered(asking, &gather, parameter, true);
 }

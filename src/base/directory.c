@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 
-static int sync_path(const char *path)
+int directory_sync(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
@@ -30,7 +30,7 @@ static int make_one(const char *path, const char *parent, mode_t mode, struct er
 
 	if (r < 0 && (stat(path, &status) < 0 || !S_ISDIR(status.st_mode)))
 		return error_set(err, r, "cannot make '%s': %s", path, strerror(-r));
-	r = sync_path(parent);
+	r = directory_sync(parent);
 	return r < 0 && is_new ? error_set(err, r, "cannot sync '%s': %s", parent, strerror(-r))
 			       : 0;
 }

@@ -21,25 +21,15 @@ struct reading_context {
 
 static const struct instance_port *find_port(const struct gather_question *question)
 {
-	const struct identity *identity = question->identity;
-
 	if (!question->parameter || (question->group != METRIC_GROUP_VMNETWORK &&
 					    question->group != METRIC_GROUP_VMNETWORK_INCREMENT))
 		return NULL;
-	for (size_t i = 0; i < identity->port_count; i++)
-		if (strcmp(identity->ports[i].nic, question->parameter) == 0)
-			return &identity->ports[i];
-	return NULL;
+	return identity_port(question->identity, question->parameter);
 }
 
 static bool is_wanted(const struct reading_context *context, const char *parameter)
 {
-	if (!context->port)
-		return true;
-	for (size_t i = 0; i < context->port->address_count; i++)
-		if (strcmp(context->port->addresses[i], parameter) == 0)
-			return true;
-	return false;
+	return !context->port || identity_port_has(context->port, parameter);
 }
 
 static struct gathered *add(struct gather *gather)

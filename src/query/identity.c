@@ -30,6 +30,22 @@ struct search {
 	bool is_cut;
 };
 
+const struct instance_port *identity_port(const struct identity *identity, const char *nic)
+{
+	for (size_t i = 0; i < identity->port_count; i++)
+		if (strcmp(identity->ports[i].nic, nic) == 0)
+			return &identity->ports[i];
+	return NULL;
+}
+
+bool identity_port_has(const struct instance_port *port, const char *address)
+{
+	for (size_t i = 0; i < port->address_count; i++)
+		if (strcmp(port->addresses[i], address) == 0)
+			return true;
+	return false;
+}
+
 const struct instance_info *identity_latest(const struct store_instance *instance)
 {
 	return instance->info_count ? &instance->infos[instance->info_count - 1] : NULL;

@@ -44,5 +44,9 @@ MUST_CHECK int identity_find(
 void identity_deinit(struct identity *identity);
 CLEANUP_DEFINE_VALUE(struct identity, identity_deinit)
 
+/* The port that a NIC is; NULL if it is none. And whether an address is one of a port's. */
+const struct instance_port *identity_port(const struct identity *identity, const char *nic);
+bool identity_port_has(const struct instance_port *port, const char *address);
+
 /* The info that holds now: the last one; NULL if there is none. */
 const struct instance_info *identity_latest(const struct store_instance *instance);

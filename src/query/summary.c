@@ -133,9 +133,7 @@ static void take_counter(struct summary *summary, const struct summary_question 
 
 static bool is_on_host(const struct summary_question *question, const char *epoch)
 {
-	size_t size = question->host ? strlen(question->host) : 0;
-
-	return !question->host || (strncmp(epoch, question->host, size) == 0 && epoch[size] == '/');
+	return !question->host || timeline_is_host_of(question->host, epoch);
 }
 
 bool summary_wants(const struct summary_question *question, const char *parameter)

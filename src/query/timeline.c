@@ -52,8 +52,7 @@ static void *grow(struct arena *arena, void *array, size_t count, size_t maximum
 	return larger;
 }
 
-/* The epoch's host: what stands before its first slash. */
-static bool is_host_of(const char *host, const char *epoch)
+bool timeline_is_host_of(const char *host, const char *epoch)
 {
 	size_t size = strcspn(epoch, "/");
 
@@ -66,7 +65,7 @@ static struct timeline_host *host_of(struct timeline *timeline, const char *epoc
 	struct timeline_host *host;
 
 	for (size_t i = 0; i < timeline->host_count; i++)
-		if (is_host_of(timeline->hosts[i].name, epoch))
+		if (timeline_is_host_of(timeline->hosts[i].name, epoch))
 			return &timeline->hosts[i];
 	if (timeline->host_count == TIMELINE_HOSTS_MAX)
 		return NULL;
@@ -83,7 +82,7 @@ static struct timeline_host *host_of(struct timeline *timeline, const char *epoc
 	return host;
 }
 
-const struct run *timeline_run(const struct timeline *timeline, const char *epoch)
+static struct run *find_run(const struct timeline *timeline, const char *epoch)
 {
 	for (size_t i = 0; i < timeline->run_count; i++)
 		if (strcmp(timeline->runs[i].epoch, epoch) == 0)
@@ -321,14 +320,6 @@ static struct extent *extent_of(struct loading *loading, const struct store_seri
 	extents[loading->extent_count] =
 		(struct extent){ host, series->segment, INT64_MAX, INT64_MIN };
 	return &extents[loading->extent_count++];
-}
-
-static struct run *find_run(const struct timeline *timeline, const char *epoch)
-{
-	for (size_t i = 0; i < timeline->run_count; i++)
-		if (strcmp(timeline->runs[i].epoch, epoch) == 0)
-			return &timeline->runs[i];
-	return NULL;
 }
 
 static int take_first(void *context, const struct store_series *series)
@@ -638,7 +629,7 @@ int timeline_add_stateless(struct timeline *timeline, struct store *store,
 	const struct identity *identity, const struct store_series *series, struct error *err)
 {
 	struct loading loading = { .timeline = timeline, .identity = identity };
-	struct run *run = (struct run *)timeline_run(timeline, series->epoch);
+	struct run *run = find_run(timeline, series->epoch);
 	bool is_new;
 
 	if (!*series->epoch || is_off(series->epoch) || (run && run->state_count))

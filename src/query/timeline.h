@@ -120,8 +120,8 @@ MUST_CHECK int timeline_add_stateless(struct timeline *timeline, struct store *s
 /* Finds the ends of runs and what is outside of them. After all is added. 0 or -ENOMEM. */
 MUST_CHECK int timeline_settle(struct timeline *timeline);
 
-/* NULL if there is none. */
-const struct run *timeline_run(const struct timeline *timeline, const char *epoch);
+/* Is an epoch on this host, whose name stands before its first slash? */
+bool timeline_is_host_of(const char *host, const char *epoch);
 
 /* When the run begins that goes on after this one's end; TIME_OPEN if there is none. */
 int64_t timeline_next_run(const struct timeline *timeline, const struct run *run);

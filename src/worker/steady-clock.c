@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/text.h"
 
 enum {
@@ -317,22 +318,16 @@ static int write_file(const char *path, const char *bytes, size_t size)
 	return r;
 }
 
-static int sync_directory(const char *path)
+static int sync_parent(const char *path)
 {
 	char directory[PATH_MAX];
 	char *slash;
-	int fd, r;
 
 	(void)text_copy(directory, sizeof(directory), path);
 	slash = strrchr(directory, '/');
 	if (slash)
 		*slash = '\0';
-	fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return r;
+	return directory_sync(slash ? directory : ".");
 }
 
 static int save(const struct steady_clock *steady, const struct state *state)
@@ -348,7 +343,7 @@ static int save(const struct steady_clock *steady, const struct state *state)
 		(void)unlink(path);
 		return r;
 	}
-	return sync_directory(steady->path);
+	return sync_parent(steady->path);
 }
 
 int steady_clock_save(struct steady_clock *steady)
