@@ -22,6 +22,7 @@ AMOUNTS = {("blk", DISK_WRITTEN): 3 << 20, ("blk", DISK_READ): 1 << 20,
            ("nic", NIC_OUT): 1042 * 50, ("nic", NIC_IN): 400 * 30}
 METRICS = {("blk", DISK_WRITTEN): "blk_write", ("blk", DISK_READ): "blk_read",
            ("nic", NIC_OUT): "nic_outgoing", ("nic", NIC_IN): "nic_incoming"}
+NOVA = "http://openstack.org/xmlns/libvirt/nova/1.1"
 NEW_IMAGE = "11111111-2222-4333-8444-555555555555"
 
 
@@ -181,12 +182,30 @@ def change_definition(guest, *changes):
     virsh("define", str(guest.file("xml")))
 
 
+def resize(guest, flavor, vcpus, memory_mib):
+    """As nova does it: the guest is defined anew while it is off."""
+    guest.virsh("destroy")
+    change_definition(
+        guest, (r"(<memory unit='MiB'>)\d+<", rf"\g<1>{memory_mib}<"),
+        (r"<vcpu>\d+<", f"<vcpu>{vcpus}<"),
+        (r"<nova:memory>\d+<", f"<nova:memory>{memory_mib}<"),
+        (r"<nova:vcpus>\d+<", f"<nova:vcpus>{vcpus}<"),
+        (r'flavor name="[^"]*"', f'flavor name="{flavor}"'))
+    guest.start()
+
+
+def start_of(meter, guest, epoch):
+    """When the run began, in milliseconds."""
+    (start_ms,) = {track["start"] for track in metering.tracks(meter.server, guest, "cpu", 0)
+                   if track["epoch"] == epoch}
+    return start_ms
+
+
 def run_times(meter, guest, first, second):
     """When the first run ended and the second one began, in milliseconds."""
     (end_ms, code, reason), = meter.states(guest)[first][-1:]
     assert (code, reason) == (OFF, DESTROYED)
-    (begin_ms,) = {track["start"] for track in metering.tracks(meter.server, guest, "cpu", 0)
-                   if track["epoch"] == second}
+    begin_ms = start_of(meter, guest, second)
     assert end_ms < begin_ms
     return end_ms, begin_ms
 
@@ -222,12 +241,7 @@ def assert_time(answers, guest, metric, begin, end, amount, parameter="total"):
 
 def test_a_resize_is_a_second_run_and_time_is_of_the_flavor_it_had(lab, guest, meter, answers):
     begin = begin_usage(lab, guest, meter, answers)
-    guest.virsh("destroy")
-    change_definition(
-        guest, ("(<memory unit='MiB'>)96<", r"\g<1>128<"), ("<vcpu>1<", "<vcpu>2<"),
-        ("<nova:memory>96<", "<nova:memory>128<"), ("<nova:vcpus>1<", "<nova:vcpus>2<"),
-        ('flavor name="m1.tiny" id="1"', 'flavor name="m1.small" id="2"'))
-    guest.start()
+    resize(guest, "m1.small", 2, 128)
     end, end_ms, begin_ms = finish_usage(lab, guest, meter, answers, begin)
     assert guest.must("grep -c ^processor /proc/cpuinfo").strip() == "2"
     before, after = end_ms - begin * 1000, end * 1000 - begin_ms
@@ -241,6 +255,30 @@ def test_a_resize_is_a_second_run_and_time_is_of_the_flavor_it_had(lab, guest, m
     flavors = [flavor for flavor, _ in itertools.groupby(
         (info["vcpus"], info["memory_mib"]) for info in infos)]
     assert flavors == [(1, 96), (2, 128)]
+
+
+def test_a_flavor_holds_from_the_beginning_of_its_run_however_late_it_is_read(guest, meter):
+    (first,) = meter.epochs(guest)
+    meter.worker.stop()
+    resize(guest, "m1.medium", 1, 112)
+    meter.restart_worker()
+    (second,) = meter.wait(lambda: set(meter.epochs(guest)) - {first}, "the second run")
+    since = meter.wait(lambda: [info["since"] for info in
+                                meter.server.instances()[guest.uuid]["infos"]
+                                if info["memory_mib"] == 112], "the new flavor")
+    begin_ms = start_of(meter, guest, second)
+    assert since == [begin_ms] and begin_ms < meter.states(guest)[second][0][0]
+    # What another worker finds in a run that was known before may have come later.
+    meter.worker.stop()
+    changed_ms = time.time() * 1000
+    guest.virsh("metadata", "--live", "--uri", NOVA, "--key", "nova", "--set",
+                "<instance><name>renamed</name></instance>")
+    meter.restart_worker()
+    since = meter.wait(lambda: [info["since"] for info in
+                                meter.server.instances()[guest.uuid]["infos"]
+                                if "renamed" in info["texts"]], "the new name")
+    assert len(since) == 1 and since[0] > changed_ms
+    guest.virsh("destroy")  # forgets the name
 
 
 def test_a_rebuild_is_a_second_run_on_a_new_disk(lab, guest, meter, answers):

@@ -137,8 +137,14 @@ static bool copy_port(
 	return addresses && to->nic && to->mac && to->port_id;
 }
 
-bool domain_add_info(
-	const struct domain *domain, struct batch *batch, const char *host, int64_t time_ms)
+static int64_t known_since(const struct run *run, int64_t time_ms)
+{
+	if (run->id < 0 || run->is_told || run->start_ms == EPOCH_START_UNKNOWN)
+		return time_ms;
+	return MIN_OF(time_ms, run->start_ms);
+}
+
+bool domain_add_info(struct domain *domain, struct batch *batch, const char *host, int64_t time_ms)
 {
 	struct instance_info *info = batch_add_info(batch);
 	struct instance_port *ports;
@@ -147,7 +153,7 @@ bool domain_add_info(
 		return false;
 	*info = domain->metadata.info;
 	info->host = host;
-	info->since_ms = time_ms;
+	info->since_ms = known_since(&domain->run, time_ms);
 	for (size_t i = 0; i < instance_field_count; i++) {
 		const char **text = instance_field_at(info, i);
 
@@ -160,6 +166,7 @@ bool domain_add_info(
 		if (!copy_port(batch, &domain->metadata.info.ports[i], &ports[i]))
 			return false;
 	info->ports = ports;
+	domain->run.is_told = ports != NULL;
 	return ports != NULL;
 }
 

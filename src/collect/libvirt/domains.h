@@ -27,6 +27,7 @@ struct run {
 	int64_t state_ms; /* its last state sample; 0: none yet */
 	int64_t state, reason;
 	int64_t cpu_ns; /* CPU time as last read */
+	bool is_told;   /* an info of it was given, by this worker or an earlier one */
 	struct devices devices;
 };
 
@@ -73,9 +74,9 @@ void domains_begin_segment(struct domains *domains);
 
 void domains_remove(struct domains *domains, struct domain *domain);
 
-/* A deep copy of what is known about it. */
-bool domain_add_info(
-	const struct domain *domain, struct batch *batch, const char *host, int64_t time_ms);
+/* A deep copy of what is known about it, since time_ms; the first one of a run, which began with
+ * what it was defined as, since its beginning. */
+bool domain_add_info(struct domain *domain, struct batch *batch, const char *host, int64_t time_ms);
 
 static inline bool domain_is_running(const struct domain *domain)
 {

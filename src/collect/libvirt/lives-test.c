@@ -67,6 +67,7 @@ static void what_was_kept_is_known_again(void **state)
 	lives_recall(&lives, &run);
 	lives_recall(&lives, &other);
 	assert_int_equal(other.devices.count, 0);
+	assert_true(run.is_told && !other.is_told);
 	assert_int_equal(run.devices.count, 1);
 	assert_int_equal(run.devices.disks_ms, 40);
 	assert_int_equal(run.devices.items[0].count, 2);

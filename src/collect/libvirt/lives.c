@@ -75,6 +75,7 @@ void lives_recall(const struct lives *lives, struct run *run)
 
 	if (!known || json_unpack(known, "{s:I,s:I}", "nics", &nics_ms, "disks", &disks_ms) < 0)
 		return;
+	run->is_told = true;
 	run->devices.nics_ms = nics_ms;
 	run->devices.disks_ms = disks_ms;
 	json_array_foreach(json_object_get(known, "devices"), i, item)

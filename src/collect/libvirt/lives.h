@@ -27,7 +27,7 @@ struct lives {
 void lives_load(struct lives *lives, const char *directory, struct domains *domains);
 void lives_deinit(struct lives *lives);
 
-/* What is known of the run's devices from before. */
+/* What is known of the run and its devices from before. */
 void lives_recall(const struct lives *lives, struct run *run);
 
 /* Writes it, if it is_changed. 0 or -errno; it is then tried again the next time. */
