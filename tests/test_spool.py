@@ -461,7 +461,7 @@ def scan_all(data):
 def test_garbage_in_the_folder_does_not_keep_the_worker_from_work(start, start_worker, tmp_path):
     directory = tmp_path / "spool"
     directory.mkdir()
-    for name in ("head", "clock", "00000000.segment", "00000007.segment", "0000000a.new"):
+    for name in ("head", "clock", "00000000.segment", "00000007.segment", "0000000a.segment.new"):
         (directory / name).write_bytes(os.urandom(9000))
     server = start(Server, "server.retention_days=36500")
     worker = start_worker(ports_of(server))

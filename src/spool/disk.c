@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "spool/folder.h"
 #include "spool/shelf.h"
 
@@ -97,7 +98,7 @@ static int open_segment(const struct disk *disk, uint32_t ordinal, int flags)
 	char name[SEGMENT_NAME_SIZE];
 	int fd;
 
-	segment_name(ordinal, NULL, name);
+	segment_name(ordinal, name);
 	fd = openat(disk->folder.fd, name, flags | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
 }
@@ -362,7 +363,7 @@ static int begin_segment(struct disk *disk)
 	if (r < 0) {
 		char name[SEGMENT_NAME_SIZE];
 
-		segment_name(header.ordinal, NULL, name);
+		segment_name(header.ordinal, name);
 		(void)unlinkat(disk->folder.fd, name, 0);
 		close(fd);
 		return r;
@@ -520,7 +521,7 @@ static int delete_segment(struct disk *disk, size_t i)
 
 	if (disk->read_ordinal == disk->segments[i].ordinal)
 		close_reading(disk);
-	segment_name(disk->segments[i].ordinal, NULL, name);
+	segment_name(disk->segments[i].ordinal, name);
 	if (unlinkat(disk->folder.fd, name, 0) < 0 && errno != ENOENT)
 		return -errno;
 	disk->is_folder_dirty = true;
@@ -592,28 +593,6 @@ static int copy_records(struct disk *disk, const struct shelf_item *items, size_
 	return r == 0 ? buffer_check(to) : r;
 }
 
-/* All of a new file, durable, in the place of the old one. */
-static int replace_file(struct disk *disk, uint32_t ordinal, const struct buffer *bytes)
-{
-	char old[SEGMENT_NAME_SIZE], new[SEGMENT_NAME_SIZE];
-	int fd, r;
-
-	segment_name(ordinal, NULL, old);
-	segment_name(ordinal, ".new", new);
-	fd = openat(disk->folder.fd, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_at(fd, bytes->bytes, bytes->size, 0);
-	if (r == 0 && fdatasync(fd) < 0)
-		r = -errno;
-	close(fd);
-	if (r == 0 && renameat(disk->folder.fd, new, disk->folder.fd, old) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlinkat(disk->folder.fd, new, 0);
-	return r;
-}
-
 static int disk_rewrite(
 	struct shelf *shelf, uint32_t ordinal, const struct shelf_item *items, size_t count)
 {
@@ -621,6 +600,7 @@ static int disk_rewrite(
 	struct disk *disk = disk_of(shelf);
 	struct segment *segment = find_segment(disk, ordinal);
 	struct segment_header header = { .ordinal = ordinal };
+	char name[SEGMENT_NAME_SIZE];
 	struct shelf_place *places = calloc(count + 1, sizeof(*places));
 	int r = places && segment ? 0 : -ENOMEM;
 
@@ -629,8 +609,9 @@ static int disk_rewrite(
 	segment_header_encode(&bytes, &header);
 	if (r == 0)
 		r = copy_records(disk, items, count, &bytes, places);
+	segment_name(ordinal, name);
 	if (r == 0)
-		r = replace_file(disk, ordinal, &bytes);
+		r = file_replace_at(disk->folder.fd, name, bytes.bytes, bytes.size);
 	if (r == 0) {
 		close_reading(disk);
 		segment->size = bytes.size;

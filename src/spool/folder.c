@@ -20,12 +20,16 @@
 
 enum { HEAD_DISTANCE = 4096, SEGMENTS_MAX = 1024 * 1024 };
 
-static const char segment_suffix[] = ".segment", rewritten_suffix[] = ".new";
+static const char segment_suffix[] = ".segment", rewritten_suffix[] = ".segment.new";
 
-void segment_name(uint32_t ordinal, const char *suffix, char to[SEGMENT_NAME_SIZE])
+static void make_name(uint32_t ordinal, const char *suffix, char to[SEGMENT_NAME_SIZE])
 {
-	snprintf(to, SEGMENT_NAME_SIZE, "%08" PRIx32 "%s", ordinal,
-		suffix ? suffix : segment_suffix);
+	snprintf(to, SEGMENT_NAME_SIZE, "%08" PRIx32 "%s", ordinal, suffix);
+}
+
+void segment_name(uint32_t ordinal, char to[SEGMENT_NAME_SIZE])
+{
+	make_name(ordinal, segment_suffix, to);
 }
 
 int folder_open(const char *path, struct folder *ret_folder, struct error *err)
@@ -124,7 +128,7 @@ static bool parse_name(const char *name, const char *suffix, uint32_t *ret_ordin
 
 	if (ordinal > UINT32_MAX)
 		return false;
-	segment_name((uint32_t)ordinal, suffix, again);
+	make_name((uint32_t)ordinal, suffix, again);
 	*ret_ordinal = (uint32_t)ordinal;
 	return strcmp(again, name) == 0;
 }

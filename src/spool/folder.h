@@ -35,4 +35,4 @@ MUST_CHECK int folder_list(
 	const struct folder *folder, uint32_t **ret_ordinals, size_t *ret_count, struct error *err);
 
 enum { SEGMENT_NAME_SIZE = 24, HEAD_COPIES = 2 };
-void segment_name(uint32_t ordinal, const char *suffix, char to[SEGMENT_NAME_SIZE]);
+void segment_name(uint32_t ordinal, char to[SEGMENT_NAME_SIZE]);

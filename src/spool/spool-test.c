@@ -452,7 +452,7 @@ static void garbage_in_the_folder_harms_nothing(void **state)
 	close_spool(fixture);
 	snprintf(command, sizeof(command),
 		"cd %s && head -c 100000 /dev/urandom > 000000ff.segment && : > 00000fff.segment "
-		"&& echo x > 00000001.new && echo x > other && mkdir 0000ffff.segment",
+		"&& echo x > 00000001.segment.new && echo x > other && mkdir 0000ffff.segment",
 		fixture->directory);
 	assert_int_equal(system(command), 0);
 	open_spool(fixture);

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/directory.h"
+#include "base/file.h"
 #include "base/text.h"
 
 enum {
@@ -302,48 +302,11 @@ bool steady_clock_take_step(struct steady_clock *steady, int64_t *ret_by_ms)
 	return by_ms != 0;
 }
 
-static int write_file(const char *path, const char *bytes, size_t size)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), r = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, bytes, size);
-	if (n != (ssize_t)size)
-		r = n < 0 ? -errno : -ENOSPC;
-	else if (fsync(fd) < 0)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
-static int sync_parent(const char *path)
-{
-	char directory[PATH_MAX];
-	char *slash;
-
-	(void)text_copy(directory, sizeof(directory), path);
-	slash = strrchr(directory, '/');
-	if (slash)
-		*slash = '\0';
-	return directory_sync(slash ? directory : ".");
-}
-
 static int save(const struct steady_clock *steady, const struct state *state)
 {
-	char line[LINE_MAX_BYTES], path[PATH_MAX + 8];
-	int r;
+	char line[LINE_MAX_BYTES];
 
-	snprintf(path, sizeof(path), "%s.new", steady->path);
-	r = write_file(path, line, write_line(steady, state, line));
-	if (r == 0 && rename(path, steady->path) < 0)
-		r = -errno;
-	if (r < 0) {
-		(void)unlink(path);
-		return r;
-	}
-	return sync_parent(steady->path);
+	return file_replace(steady->path, line, write_line(steady, state, line));
 }
 
 int steady_clock_save(struct steady_clock *steady)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "collect/libvirt/epoch.h"
@@ -23,12 +24,11 @@ static void find_life(char life[HANGS_LIFE_SIZE])
 
 static void save(const struct hangs *hangs)
 {
-	FILE *file = *hangs->path ? fopen(hangs->path, "we") : NULL;
+	char line[HANGS_LIFE_SIZE + 16];
+	int size = snprintf(line, sizeof(line), "%s %d\n", hangs->life, hangs->count);
 
-	if (!file)
-		return;
-	fprintf(file, "%s %d\n", hangs->life, hangs->count);
-	fclose(file);
+	if (*hangs->path)
+		(void)!file_replace(hangs->path, line, (size_t)size);
 }
 
 void hangs_load(struct hangs *hangs, const char *directory)

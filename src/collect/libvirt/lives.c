@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 static void recall_off(json_t *uuids, struct domains *domains)
@@ -120,37 +119,19 @@ static json_t *encode(const struct domains *domains)
 	return json_pack("{s:o,s:o}", "runs", runs, "off", off);
 }
 
-static int write_whole(const char *path, json_t *root)
-{
-	FILE *file = fopen(path, "we");
-	int r = 0;
-
-	if (!file)
-		return -errno;
-	if (json_dumpf(root, file, JSON_COMPACT) < 0 || fflush(file) != 0 ||
-		fsync(fileno(file)) < 0)
-		r = errno ? -errno : -EIO;
-	if (fclose(file) != 0 && r == 0)
-		r = -errno;
-	return r;
-}
-
 int lives_save(struct lives *lives, const struct domains *domains)
 {
-	char new[sizeof(lives->path) + 8];
 	json_t *root;
+	char *text;
 	int r;
 
 	if (!lives->is_changed || !*lives->path)
 		return 0;
 	root = encode(domains);
-	if (!root)
-		return -ENOMEM;
-	snprintf(new, sizeof(new), "%s.new", lives->path);
-	r = write_whole(new, root);
+	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	r = text ? file_replace(lives->path, text, strlen(text)) : -ENOMEM;
 	json_decref(root);
-	if (r == 0 && rename(new, lives->path) < 0)
-		r = -errno;
+	free(text);
 	lives->is_changed = r < 0;
 	return r;
 }

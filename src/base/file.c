@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+static int write_all(int fd, const uint8_t *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_new(int directory_fd, const char *name, const void *bytes, size_t size)
+{
+	int fd = openat(directory_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, bytes, size);
+	if (r == 0 && fdatasync(fd) < 0)
+		r = -errno;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+int file_replace_at(int directory_fd, const char *name, const void *bytes, size_t size)
+{
+	char new[NAME_MAX + 1];
+	int r;
+
+	if (snprintf(new, sizeof(new), "%s.new", name) >= (int)sizeof(new))
+		return -ENAMETOOLONG;
+	r = write_new(directory_fd, new, bytes, size);
+	if (r == 0 && renameat(directory_fd, new, directory_fd, name) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(directory_fd, new, 0);
+	return r;
+}
+
+int file_replace(const char *path, const void *bytes, size_t size)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int fd, r;
+
+	if (!text_copy(directory, sizeof(directory), slash ? path : "."))
+		return -ENAMETOOLONG;
+	if (slash)
+		directory[slash - path + 1] = '\0'; /* with the slash, so that "/name" is in "/" */
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = file_replace_at(fd, slash ? slash + 1 : path, bytes, size);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
