@@ -97,9 +97,9 @@ int usage_parts_make(const struct timeline *timeline, const struct identity *ide
 	else if (by == BY_NOTHING)
 		add(ret_parts, "", timeline->from_ms, timeline->to_ms, NULL);
 	for (size_t i = 0; by == BY_HOST && i < timeline->host_count; i++)
-		if (timeline->hosts[i].is_mine)
-			add(ret_parts, timeline->hosts[i].name, timeline->from_ms, timeline->to_ms,
-				timeline->hosts[i].name);
+		if (timeline->hosts[i]->is_mine)
+			add(ret_parts, timeline->hosts[i]->name, timeline->from_ms, timeline->to_ms,
+				timeline->hosts[i]->name);
 	return note_edges(ret_parts, timeline);
 }
 

@@ -251,7 +251,7 @@ static bool has_parameter(const struct gather *gather, const char *parameter)
 static bool has_states(const struct timeline *timeline)
 {
 	for (size_t i = 0; i < timeline->host_count; i++)
-		if (timeline->hosts[i].state_count)
+		if (timeline->hosts[i]->state_count)
 			return true;
 	return false;
 }

@@ -48,12 +48,29 @@ static void a_copied_text_ends(void **state)
 	assert_string_equal(arena_copy_text(&arena, "vnet0-and-more", 5), "vnet0");
 }
 
+static void an_array_grows_up_to_its_maximum(void **state)
+{
+	CLEANUP(arena_deinit) struct arena arena;
+	int *numbers = NULL;
+
+	arena_init(&arena, 64 * 1024);
+	for (int i = 0; i < 100; i++) {
+		numbers = arena_grow(&arena, numbers, (size_t)i, 100, sizeof(*numbers));
+		assert_non_null(numbers);
+		numbers[i] = i;
+	}
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(numbers[i], i);
+	assert_null(arena_grow(&arena, numbers, 100, 100, sizeof(*numbers)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_taken_is_zeroed_and_aligned),
 		cmocka_unit_test(more_than_the_maximum_is_refused),
 		cmocka_unit_test(a_copied_text_ends),
+		cmocka_unit_test(an_array_grows_up_to_its_maximum),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

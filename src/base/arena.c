@@ -91,6 +91,20 @@ void *arena_take_array(struct arena *arena, size_t count, size_t size)
 	return arena_take(arena, total);
 }
 
+void *arena_grow(struct arena *arena, void *array, size_t count, size_t maximum, size_t size)
+{
+	void *larger;
+
+	if (count >= maximum)
+		return NULL;
+	if (count & (count - 1)) /* 0, 1, 2, 4, ... are full */
+		return array;
+	larger = arena_take_array(arena, count ? 2 * count : 1, size);
+	if (larger && count)
+		memcpy(larger, array, count * size);
+	return larger;
+}
+
 char *arena_copy_text(struct arena *arena, const char *text, size_t size)
 {
 	char *copy = size < SIZE_MAX ? arena_take(arena, size + 1) : NULL;

@@ -31,5 +31,9 @@ void *arena_take(struct arena *arena, size_t size);
 /* The same for an array; NULL also if the product overflows. */
 void *arena_take_array(struct arena *arena, size_t count, size_t size);
 
+/* Room for one more in an array that only this function made: `array`, or a copy of twice its size
+ * where it is full. NULL: there is no more, or it has `maximum` items already. */
+void *arena_grow(struct arena *arena, void *array, size_t count, size_t maximum, size_t size);
+
 /* A copy that ends with NUL. */
 char *arena_copy_text(struct arena *arena, const char *text, size_t size);

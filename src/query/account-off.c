@@ -157,12 +157,12 @@ int off_presence(const struct timeline *timeline, const char *only_host, struct 
 	struct span *spans;
 
 	for (size_t i = 0; i < timeline->host_count; i++)
-		most += timeline->hosts[i].state_count;
+		most += timeline->hosts[i]->state_count;
 	spans = calloc(most + 1, sizeof(*spans));
 	if (!spans)
 		return -ENOMEM;
 	for (size_t i = 0; i < timeline->host_count; i++) {
-		const struct timeline_host *host = &timeline->hosts[i];
+		const struct timeline_host *host = timeline->hosts[i];
 
 		if (only_host && strcmp(host->name, only_host) != 0)
 			continue;
@@ -199,7 +199,7 @@ static void account_dead_hosts(struct accounting *accounting)
 	size_t count = 0;
 
 	for (size_t i = 0; i < timeline->host_count; i++) {
-		const struct timeline_host *host = &timeline->hosts[i];
+		const struct timeline_host *host = timeline->hosts[i];
 		const struct gap *gap = host->gap_count ? &host->gaps[host->gap_count - 1] : NULL;
 		struct dead dead = { .accounting = accounting };
 
@@ -224,7 +224,7 @@ void account_off(struct accounting *accounting)
 	accounting_add(accounting, &(struct reason){ REASON_BEGIN_UNMEASURED, TIME_NEVER,
 					   timeline->known_from_ms, "", "", "" });
 	for (size_t i = 0; i < timeline->host_count; i++) {
-		const struct timeline_host *host = &timeline->hosts[i];
+		const struct timeline_host *host = timeline->hosts[i];
 
 		if (!host->is_mine)
 			continue;

@@ -99,7 +99,7 @@ static void wait_for_hosts(struct accounting *accounting)
 	if (question->from_ms < timeline->first_known_ms)
 		needed_ms = MAX_OF(needed_ms, timeline->first_known_ms);
 	for (size_t i = 0; i < timeline->host_count; i++) {
-		const struct timeline_host *host = &timeline->hosts[i];
+		const struct timeline_host *host = timeline->hosts[i];
 
 		if (host->frontier_ms >= needed_ms)
 			continue;

@@ -151,7 +151,7 @@ static void find_end(const struct timeline *timeline, struct run *run)
 static int collect_states(struct timeline *timeline)
 {
 	for (size_t i = 0; i < timeline->host_count; i++)
-		timeline->hosts[i].state_count = 0;
+		timeline->hosts[i]->state_count = 0;
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < timeline->run_count + timeline->off_count; i++) {
 			bool is_run = i < timeline->run_count;
@@ -168,7 +168,7 @@ static int collect_states(struct timeline *timeline)
 			host->state_count += count;
 		}
 		for (size_t i = 0; i < timeline->host_count; i++) {
-			struct timeline_host *host = &timeline->hosts[i];
+			struct timeline_host *host = timeline->hosts[i];
 
 			if (round && host->state_count > 1)
 				qsort(host->states, host->state_count, sizeof(*host->states),

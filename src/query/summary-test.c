@@ -19,7 +19,7 @@ enum { MINUTE = 60000, SERIES_MAX = 8, RUNS_MAX = 4, STATES_MAX = 8, MEMORY_MAX 
 
 /* One instance on hosts h1 and h2, both of which told everything from minute 0 to 100. */
 struct scene {
-	struct timeline_host hosts[2];
+	struct timeline_host hosts[2], *host_list[2];
 	struct run runs[RUNS_MAX];
 	struct state states[RUNS_MAX][STATES_MAX];
 	struct off off;
@@ -49,10 +49,11 @@ static struct scene *scene_new(void)
 		scene->hosts[i] = (struct timeline_host){
 			.name = i ? "h2" : "h1", .first_ms = 0, .retired_ms = TIME_OPEN
 		};
+		scene->host_list[i] = &scene->hosts[i];
 		set_frontier(scene, i, 100);
 	}
 	scene->timeline = (struct timeline){ .now_ms = 1000 * MINUTE,
-		.hosts = scene->hosts,
+		.hosts = scene->host_list,
 		.host_count = 2,
 		.runs = scene->runs,
 		.offs = &scene->off };

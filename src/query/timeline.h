@@ -19,8 +19,9 @@
 
 enum {
 	TIMELINE_RUNS_MAX = 20000,
-	TIMELINE_HOSTS_MAX = 100 * 1000, /* all that ever told */
-	TIMELINE_GAPS_MAX = 100 * 1000,  /* of the hosts that the instance was on */
+	TIMELINE_HOSTS_MAX = 100 * 1000,   /* all that ever told */
+	TIMELINE_SPOOLS_MAX = 1000 * 1000, /* of a host */
+	TIMELINE_GAPS_MAX = 100 * 1000,    /* of the hosts that the instance was on */
 };
 
 /* "Not yet": the end of a run that is open. And the frontier of a host that never told. */
@@ -48,6 +49,8 @@ struct state {
 	int64_t state;
 };
 
+struct told;
+
 struct timeline_host {
 	const char *name;
 	bool is_mine;        /* the instance was on it */
@@ -56,7 +59,9 @@ struct timeline_host {
 	int64_t frontier_ms; /* that, or when it came if that was earlier; TIME_OPEN likewise */
 	int64_t silent_ms;   /* the frontier, also of one that is retired */
 	int64_t retired_ms;  /* TIME_OPEN: it is not */
-	struct gap *gaps;    /* of the host, and of the instance on it; of hosts that are mine */
+	struct told *told;   /* how far each of its spools did; the reader's */
+	size_t told_count;
+	struct gap *gaps; /* of the host, and of the instance on it; of hosts that are mine */
 	size_t gap_count;
 	struct state *states; /* all of the instance on this host, in order */
 	size_t state_count;
@@ -94,8 +99,10 @@ struct timeline {
 	 * host's clock was set back, for then a window is no stretch of what happened. */
 	int64_t read_from_ms, read_to_ms;
 	bool is_stepped;
-	struct timeline_host *hosts;
+	struct timeline_host **hosts;
 	size_t host_count;
+	struct timeline_host **by_name; /* with free places; the reader's */
+	size_t places;
 	struct run *runs; /* by their beginning */
 	size_t run_count;
 	struct off *offs;
