@@ -198,6 +198,22 @@ def test_retention_keeps_the_left_edge_of_months_that_are_not_closed(start, tmp_
     assert first_hours() == (3600, 1)
 
 
+class TestOfWhatIsDeletedBeforeItIsClosed:
+    @pytest.fixture
+    def server(self, start):
+        return start(Server, "server.retention_days=1", "server.retention_check_seconds=1",
+                     "server.seal_after_seconds=1", "server.keep_unclosed=no")
+
+    def test_a_month_whose_data_are_deleted_is_not_closed(
+            self, server, ask, run, peer, tmp_path):  # noqa: F811
+        month, begin, end = last_month()
+        a_month_of_readings(peer, begin, end)
+        until(lambda: not server.scan(UUID, "cpu"), "the readings are deleted")
+        assert "were deleted (retention_days)" in ask.refused("close", month=month)[1]
+        assert "were deleted (retention_days)" in ask.refused("close", month=month, id=UUID)[1]
+        assert month not in run("closed")
+
+
 class TestOfWhatRetentionDeleted:
     @pytest.fixture
     def server(self, start):

@@ -294,6 +294,32 @@ static int close_month(const struct methods *methods, const struct month *month,
 	return r;
 }
 
+/* Has retention deleted any of the month's data, or of the day before it, which its first usage is
+ * subtracted from? To be asked after the data: what was deleted meanwhile is known, too. */
+static int check_deleted(const struct methods *methods, const struct month *month,
+	bool *ret_is_deleted, struct error *err)
+{
+	int64_t horizon_ms;
+	int r = horizon_read(methods->store, &horizon_ms, err);
+
+	*ret_is_deleted = r == 0 && horizon_ms > month->from_ms - DAY_MS;
+	return r;
+}
+
+static int refuse_deleted(
+	const struct methods *methods, const struct month *month, struct error *err)
+{
+	bool is_deleted;
+	int r = check_deleted(methods, month, &is_deleted, err);
+
+	return r == 0 && is_deleted
+		       ? error_set(err, -EINVAL,
+				 "readings of %s, or of the day before it, were deleted "
+				 "(retention_days); it can no longer be closed",
+				 month->text)
+		       : r;
+}
+
 int method_close(const struct methods *methods, const struct request *request, json_t **ret_data,
 	struct error *err)
 {
@@ -307,6 +333,8 @@ int method_close(const struct methods *methods, const struct request *request, j
 		r = error_set(err, -EINVAL, "%s is not over yet", month.text);
 	if (r == 0)
 		r = refuse_closed(methods, &month, err);
+	if (r == 0)
+		r = refuse_deleted(methods, &month, err);
 	if (r != 0)
 		return r;
 	return *id ? close_instance(methods, request, &month, id, ret_data, err)
@@ -382,18 +410,6 @@ static int find_figures(const struct methods *methods, const struct month *month
 		*ret_kept = json_pack("{s:s, s:O, s:[]}", "id", id, "name",
 			json_object_get(answer, "name"), "usages");
 	json_decref(closed);
-	return r;
-}
-
-/* Has retention deleted any of the month's data, or of the day before it, which its first usage is
- * subtracted from? To be asked after the data: what was deleted meanwhile is known, too. */
-static int check_deleted(const struct methods *methods, const struct month *month,
-	bool *ret_is_deleted, struct error *err)
-{
-	int64_t horizon_ms;
-	int r = horizon_read(methods->store, &horizon_ms, err);
-
-	*ret_is_deleted = r == 0 && horizon_ms > month->from_ms - DAY_MS;
 	return r;
 }
 

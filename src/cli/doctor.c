@@ -106,6 +106,13 @@ static void check_workers(struct doctor *doctor, struct client *client)
 
 static void check_store(struct doctor *doctor, const json_t *status)
 {
+	json_int_t damaged = json_integer_value(json_object_get(status, "damaged_days"));
+
+	if (damaged)
+		doctor_find(doctor, FINDING_PROBLEM, "store",
+			"see its log, and \"Damage\" in docs/storage.md",
+			"readings of %lld days are lost: their files were damaged",
+			(long long)damaged);
 	if (json_is_true(json_object_get(status, "store_is_failing")))
 		doctor_find(doctor, FINDING_PROBLEM, "store",
 			"look at the log of kanyun-server; is its disk full?",

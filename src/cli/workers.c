@@ -80,16 +80,22 @@ static void print_status(const json_t *data)
 	static const char *const heads[] = { "COUNTER", ">VALUE" };
 	CLEANUP(table_free) struct table *table = table_new(heads, ARRAY_SIZE(heads));
 	const json_t *workers = json_object_get(data, "workers"), *value;
+	json_int_t damaged = json_integer_value(json_object_get(data, "damaged_days"));
 	const char *name;
 
 	printf("kanyun-server %s since %s, store %s%s, %" JSON_INTEGER_FORMAT
-	       " workers alive, %" JSON_INTEGER_FORMAT " dead\n\n",
+	       " workers alive, %" JSON_INTEGER_FORMAT " dead\n",
 		json_string_value(json_object_get(data, "version")),
 		json_string_value(json_object_get(data, "started")),
 		json_string_value(json_object_get(data, "store")),
 		json_is_true(json_object_get(data, "store_is_failing")) ? " (failing)" : "",
 		json_integer_value(json_object_get(workers, "alive")),
 		json_integer_value(json_object_get(workers, "dead")));
+	if (damaged)
+		printf("readings of %" JSON_INTEGER_FORMAT
+		       " days are lost: their files were damaged\n",
+			damaged);
+	printf("\n");
 	json_object_foreach(json_object_get(data, "counters"), name, value)
 	{
 		table_add(table, name);

@@ -182,7 +182,7 @@ static int take_gap(void *context, const struct store_record *record)
 	struct loading *loading = context;
 	struct gap gap;
 
-	if (gap_of_key(record->key, &gap) < 0 || gap_is_open(&gap) ||
+	if (gap_is_withdrawn(record) || gap_of_key(record->key, &gap) < 0 || gap_is_open(&gap) ||
 		!is_of_instance(&gap, loading->identity))
 		return 0;
 	loading->r = add_gap(&loading->timeline->arena, loading->host, &gap) ? 0 : STORE_TOO_MUCH;

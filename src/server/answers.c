@@ -38,12 +38,13 @@ static json_t *status_to_json(const struct answers *answers)
 
 	workers_count(answers->workers, &alive, &dead);
 	writer_read_counters(answers->writer, &writer);
-	return json_pack("{s:s, s:s, s:I, s:s, s:b, s:{s:I, s:I}, s:o}", "version", KANYUN_VERSION,
-		"started", time_text_format(answers->started_ms, started), "uptime_seconds",
+	return json_pack("{s:s, s:s, s:I, s:s, s:b, s:I, s:{s:I, s:I}, s:o}", "version",
+		KANYUN_VERSION, "started", time_text_format(answers->started_ms, started),
+		"uptime_seconds",
 		(json_int_t)(clock_wall_ms(answers->clock) - answers->started_ms) / 1000, "store",
-		answers->store->ops->name, "store_is_failing", writer.is_failing, "workers",
-		"alive", (json_int_t)alive, "dead", (json_int_t)dead, "counters",
-		counters_to_json(answers));
+		answers->store->ops->name, "store_is_failing", writer.is_failing, "damaged_days",
+		(json_int_t)answers->damaged_days, "workers", "alive", (json_int_t)alive, "dead",
+		(json_int_t)dead, "counters", counters_to_json(answers));
 }
 
 /* What the store knows of a worker's spools: the host, and until when it told everything. */

@@ -19,7 +19,8 @@ struct answers {
 	struct writer *writer;
 	struct workers *workers;
 	struct counters *counters;
-	int64_t started_ms; /* wall clock */
+	int64_t started_ms;  /* wall clock */
+	size_t damaged_days; /* whose readings the store lost */
 };
 
 /* Both are a responder_fn whose context is a struct answers. */

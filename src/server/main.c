@@ -22,10 +22,12 @@
 #include "base/program.h"
 #include "base/responder.h"
 #include "base/signals.h"
+#include "base/time-text.h"
 #include "model/settings.h"
 #include "server/answers.h"
 #include "server/intake.h"
 #include "server/maintenance.h"
+#include "store/lost-days.h"
 #include "store/store.h"
 #include "wire/request.h"
 
@@ -36,6 +38,7 @@ struct server {
 	zloop_t *loop;
 	struct signals *signals;
 	struct store *store;
+	size_t damaged_days;
 	struct writer *writer;
 	struct workers *workers;
 	struct counters counters;
@@ -44,6 +47,27 @@ struct server {
 	struct responder *responder;
 	struct maintenance *maintenance;
 };
+
+static int report_damage(void *context, int64_t from_ms, int64_t to_ms, const char *what)
+{
+	char from[TIME_TEXT_SIZE];
+	struct server *server = context;
+
+	server->damaged_days++;
+	log_error("readings of the day from %s are lost: '%s' is what is left of their file; "
+		  "answers that they are missing in say so",
+		time_text_format(from_ms, from), what);
+	return 0;
+}
+
+/* Before anyone asks. */
+static int note_damage(struct server *server, struct error *err)
+{
+	int r = lost_days_record(
+		server->store, clock_wall_ms(clock_system()), report_damage, server, err);
+
+	return r > 0 ? error_prefix(err, -EIO, "cannot note which readings are lost") : r;
+}
 
 static int open_store(struct server *server, struct error *err)
 {
@@ -100,8 +124,9 @@ static int start_responder(struct server *server, struct error *err)
 		.refuse = answers_refuse,
 		.context = &server->answers };
 
-	server->answers = (struct answers){ clock_system(), server->store, server->writer,
-		server->workers, &server->counters, clock_wall_ms(clock_system()) };
+	server->answers =
+		(struct answers){ clock_system(), server->store, server->writer, server->workers,
+			&server->counters, clock_wall_ms(clock_system()), server->damaged_days };
 	return responder_new(server->loop, &options, &server->responder, err);
 }
 
@@ -114,6 +139,8 @@ static int start(struct server *server, struct error *err)
 			 : -ENOMEM;
 	if (r == 0)
 		r = open_store(server, err);
+	if (r == 0)
+		r = note_damage(server, err);
 	if (r == 0)
 		r = start_writer(server, err);
 	if (r == 0)

@@ -21,6 +21,11 @@ bool gap_is_open(const struct gap *gap)
 	return length > ending && strcmp(gap->reason + length - ending, GAP_OPEN) == 0;
 }
 
+bool gap_is_withdrawn(const struct store_record *record)
+{
+	return record->size > 0;
+}
+
 const char *gap_key(const char *host, const struct gap *gap, char key[GAP_KEY_SIZE])
 {
 	char uuid[UUID_TEXT_SIZE] = "";

@@ -15,9 +15,13 @@
  * stands at its beginning. Answers do not show it. */
 #define GAP_OPEN "-open"
 
+/* The value of a gap that is none any more: what was lost was found again. Else it is empty. */
+#define GAP_WITHDRAWN "withdrawn"
+
 enum { GAP_KEY_SIZE = RECORD_TEXT_MAX + 1 };
 
 bool gap_is_open(const struct gap *gap);
+bool gap_is_withdrawn(const struct store_record *record);
 
 /* NULL if it does not fit. */
 const char *gap_key(const char *host, const struct gap *gap, char key[GAP_KEY_SIZE]);

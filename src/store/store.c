@@ -49,6 +49,11 @@ int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms, bo
 	return store->ops->maintain(store, now_ms, keep_from_ms, ret_more, err);
 }
 
+int store_damaged(struct store *store, store_damage_fn each, void *context, struct error *err)
+{
+	return store->ops->damaged ? store->ops->damaged(store, each, context, err) : 0;
+}
+
 void store_counters(struct store *store, store_counter_fn each, void *context)
 {
 	if (store->ops->counters)

@@ -129,6 +129,8 @@ struct store_series {
 typedef int (*store_series_fn)(void *context, const struct store_series *series);
 typedef int (*store_source_fn)(void *context, const struct store_source *source);
 typedef int (*store_record_fn)(void *context, const struct store_record *record);
+/* Readings of this time are lost, but for those that came later; `what` was damaged. */
+typedef int (*store_damage_fn)(void *context, int64_t from_ms, int64_t to_ms, const char *what);
 typedef void (*store_counter_fn)(void *context, const char *name, uint64_t value);
 
 struct store_ops {
@@ -162,6 +164,9 @@ struct store_ops {
 	int (*maintain)(struct store *store, int64_t now_ms, int64_t keep_from_ms, bool *ret_more,
 		struct error *err);
 
+	/* What could not be read when the store was opened, by time. Optional. */
+	int (*damaged)(struct store *store, store_damage_fn each, void *context, struct error *err);
+
 	/* Counters of what the backend did and holds. Optional. */
 	void (*counters)(struct store *store, store_counter_fn each, void *context);
 
@@ -189,6 +194,8 @@ MUST_CHECK int store_scan(struct store *store, const struct store_scan *scan, st
 	void *context, struct error *err);
 MUST_CHECK int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms,
 	bool *ret_more, struct error *err);
+MUST_CHECK int store_damaged(
+	struct store *store, store_damage_fn each, void *context, struct error *err);
 void store_counters(struct store *store, store_counter_fn each, void *context);
 
 /* The backends. */

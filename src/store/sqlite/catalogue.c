@@ -23,6 +23,7 @@ static const char schema[] =
 	" first INTEGER, until INTEGER, heard INTEGER, PRIMARY KEY(worker, spool)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS records(kind TEXT, key TEXT, value BLOB,"
 	" PRIMARY KEY(kind, key)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS days(day INTEGER PRIMARY KEY);"
 	"CREATE TABLE IF NOT EXISTS journal(id INTEGER PRIMARY KEY"
 	" AUTOINCREMENT, committed INTEGER, rows BLOB);";
 
@@ -49,6 +50,8 @@ static const char *const sql[STATEMENTS_MAX] = {
 	[ADD_JOURNAL] = "INSERT INTO journal VALUES(?1, ?2, ?3)",
 	[RESTED] = "SELECT max(id) FROM journal WHERE committed <= ?1",
 	[FORGET] = "DELETE FROM journal WHERE id <= ?1",
+	[NOTE_DAY] = "INSERT OR IGNORE INTO days VALUES(?1)",
+	[FORGET_DAYS] = "DELETE FROM days WHERE day < ?1",
 };
 
 int sqlite_outcome(sqlite3 *db, const char *what, struct error *err)
@@ -87,12 +90,12 @@ int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err)
 		r = db ? sqlite_outcome(db, path, err) : -ENOMEM;
 	/* Exclusive: the files are ours alone, and the index of the log needs no file of its own,
 	 * for which a full disk would have no room. */
-	if (r == 0)
-		r = sqlite_execute(db,
-			"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
-			"PRAGMA synchronous=FULL;"
-			"PRAGMA temp_store=MEMORY;",
-			err);
+	if (r == 0 && sqlite3_exec(db,
+			      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+			      "PRAGMA synchronous=FULL;"
+			      "PRAGMA temp_store=MEMORY;",
+			      NULL, NULL, NULL) != SQLITE_OK)
+		r = sqlite_outcome(db, path, err);
 	if (r != 0) {
 		sqlite3_close(db);
 		return r;
@@ -339,6 +342,83 @@ int catalogue_forget(struct sqlite_store *store, uint64_t journal, struct error 
 	return catalogue_run(store, FORGET, err);
 }
 
+/* The caller has the write_lock, or is opening the store. */
+static int add_noted(struct sqlite_store *store, int64_t day)
+{
+	if (store->noted_count == store->noted_room) {
+		size_t room = store->noted_room + 64;
+		int64_t *more = reallocarray(store->noted, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		store->noted = more;
+		store->noted_room = room;
+	}
+	store->noted[store->noted_count++] = day;
+	return 0;
+}
+
+static bool is_noted(const struct sqlite_store *store, int64_t day)
+{
+	for (size_t i = 0; i < store->noted_count; i++)
+		if (store->noted[i] == day)
+			return true;
+	return false;
+}
+
+bool catalogue_has_noted(struct sqlite_store *store, int64_t day)
+{
+	bool has;
+
+	pthread_mutex_lock(&store->write_lock);
+	has = is_noted(store, day);
+	pthread_mutex_unlock(&store->write_lock);
+	return has;
+}
+
+int catalogue_note_day(struct sqlite_store *store, int64_t day, struct error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&store->write_lock);
+	if (!is_noted(store, day)) {
+		sqlite3_bind_int64(store->statements[NOTE_DAY], 1, day);
+		r = catalogue_run(store, NOTE_DAY, err);
+		if (r == 0)
+			r = add_noted(store, day);
+	}
+	pthread_mutex_unlock(&store->write_lock);
+	return r;
+}
+
+int catalogue_forget_days(struct sqlite_store *store, int64_t before_day, struct error *err)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&store->write_lock);
+	for (size_t i = 0; i < store->noted_count; i++)
+		kept += store->noted[i] >= before_day;
+	if (kept < store->noted_count) {
+		sqlite3_bind_int64(store->statements[FORGET_DAYS], 1, before_day);
+		r = catalogue_run(store, FORGET_DAYS, err);
+	}
+	if (r == 0 && kept < store->noted_count) {
+		kept = 0;
+		for (size_t i = 0; i < store->noted_count; i++)
+			if (store->noted[i] >= before_day)
+				store->noted[kept++] = store->noted[i];
+		store->noted_count = kept;
+	}
+	pthread_mutex_unlock(&store->write_lock);
+	return r;
+}
+
+static int load_noted(struct sqlite_store *store, sqlite3_stmt *row, struct error *err)
+{
+	return add_noted(store, sqlite3_column_int64(row, 0));
+}
+
 static int load_instance(struct sqlite_store *store, sqlite3_stmt *row, struct error *err)
 {
 	struct instance_key key = { .name = (const char *)sqlite3_column_text(row, 2) };
@@ -373,10 +453,9 @@ static int load_info(struct sqlite_store *store, sqlite3_stmt *row, struct error
 
 	arena_init(&arena, RESIDENT_INFO_MEMORY_MAX);
 	packed_read_info(&cursor, &arena, &info);
-	if (!resident || cursor.is_broken) {
-		store->counters.corrupt++;
-		return 0;
-	}
+	if (!resident || cursor.is_broken)
+		return error_set(err, -EBADMSG, "kanyun.db: an info of instance %lld is damaged",
+			(long long)sqlite3_column_int64(row, 0));
 	info.uuid = resident->key.uuid;
 	if (resident_add_info(resident, &info) < 0)
 		return -ENOMEM;
@@ -435,10 +514,9 @@ static int load_journal(struct sqlite_store *store, sqlite3_stmt *row, struct er
 		r = replay.track ? rows_read(&cursor, replay.track->columns, replay_row, &replay)
 				 : -EBADMSG;
 	}
-	if (r != -EBADMSG)
-		return r;
-	store->counters.corrupt++;
-	return 0;
+	return r == -EBADMSG ? error_set(err, r, "kanyun.db: row %llu of the journal is damaged",
+				       (unsigned long long)replay.journal)
+			     : r;
 }
 
 /* Numbers are never used again, though the rows that had them are gone. */
@@ -465,6 +543,8 @@ int catalogue_load(struct sqlite_store *store, struct error *err)
 			load_track, err);
 	if (r == 0)
 		r = facts_load(store, err);
+	if (r == 0)
+		r = catalogue_load_rows(store, "SELECT day FROM days", load_noted, err);
 	if (r == 0)
 		r = catalogue_load_rows(store,
 			"SELECT seq FROM sqlite_sequence WHERE name = 'journal'", load_newest, err);

@@ -6,7 +6,7 @@
  * A chunk's key is (instance, newest journal number that it covers). Sealing again after a crash
  * writes the same rows under the same or a later key; rows merge by their time when they are read,
  * so it does not matter. A chunk is a packed blob: for each track its id, the length of its rows,
- * and the rows (codec.c). */
+ * and the rows (codec.c). Of files that cannot be read, damage.c. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,25 +30,27 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS extents(track INTEGER PRIMARY KEY, first INTEGER, last "
 	"INTEGER, seen INTEGER);";
 
-static void path_of(const struct sqlite_store *store, int64_t day, char path[PATH_MAX_BYTES + 64])
+const char *day_path(
+	const struct sqlite_store *store, int64_t day, const char *ending, char path[DAY_PATH_SIZE])
 {
 	time_t seconds = (time_t)(day * (DAY_MS / 1000));
 	struct tm date;
 
 	gmtime_r(&seconds, &date);
-	snprintf(path, PATH_MAX_BYTES + 64, "%s/day-%04d%02d%02d.db", store->data_dir,
-		date.tm_year + 1900, date.tm_mon + 1, date.tm_mday);
+	snprintf(path, DAY_PATH_SIZE, "%s/day-%04d%02d%02d.db%s", store->data_dir,
+		date.tm_year + 1900, date.tm_mon + 1, date.tm_mday, ending);
+	return path;
 }
 
-/* The day of a file's name; -1 if it is none. */
-static int64_t day_of_name(const char *name)
+/* The day of a file's name with that ending; -1 if it is none. */
+static int64_t day_of_name(const char *name, const char *ending)
 {
 	struct tm date = { 0 };
 	int end = 0;
 
 	if (sscanf(name, "day-%4d%2d%2d.db%n", &date.tm_year, &date.tm_mon, &date.tm_mday, &end) !=
 			3 ||
-		end == 0 || name[end] != '\0')
+		end == 0 || strcmp(name + end, ending) != 0)
 		return -1;
 	date.tm_year -= 1900;
 	date.tm_mon -= 1;
@@ -62,8 +64,8 @@ static int compare_days(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-/* The days that have a file, ascending. *ret_days is the caller's to free. */
-static int list_days(const struct sqlite_store *store, int64_t **ret_days, size_t *ret_count)
+int days_list(
+	const struct sqlite_store *store, const char *ending, int64_t **ret_days, size_t *ret_count)
 {
 	int64_t *days = NULL;
 	size_t count = 0, room = 0;
@@ -73,7 +75,7 @@ static int list_days(const struct sqlite_store *store, int64_t **ret_days, size_
 	if (!directory)
 		return -errno;
 	while ((entry = readdir(directory))) {
-		int64_t day = day_of_name(entry->d_name);
+		int64_t day = day_of_name(entry->d_name, ending);
 
 		if (day < 0)
 			continue;
@@ -107,10 +109,23 @@ static void close_day(struct sqlite_day *day)
 	}
 }
 
+/* Closes its file, if it is open. */
+static void forget_day(struct sqlite_store *store, int64_t day)
+{
+	for (size_t i = 0; i < store->day_count; i++) {
+		if (store->days[i]->day != day)
+			continue;
+		close_day(store->days[i]);
+		memmove(&store->days[i], &store->days[i + 1],
+			(--store->day_count - i) * sizeof(store->days[0]));
+		return;
+	}
+}
+
 /* The file of a day, opened and kept open; the one that was not used for longest makes room. */
 static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db, struct error *err)
 {
-	char path[PATH_MAX_BYTES + 64];
+	char path[DAY_PATH_SIZE];
 	struct sqlite_day *day = NULL;
 	size_t place = 0;
 	int r;
@@ -124,8 +139,7 @@ static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db
 		if (!day)
 			return -ENOMEM;
 		day->day = number;
-		path_of(store, number, path);
-		r = sqlite_open_file(path, &day->db, err);
+		r = sqlite_open_file(day_path(store, number, "", path), &day->db, err);
 		if (r != 0) {
 			close_day(day);
 			return r;
@@ -145,14 +159,13 @@ static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db
 static int open_day_to_read(
 	struct sqlite_store *store, int64_t number, sqlite3 **ret_db, struct error *err)
 {
-	char path[PATH_MAX_BYTES + 64];
+	char path[DAY_PATH_SIZE];
 	struct stat status;
 	sqlite3 *db;
 	int r, code;
 
 	*ret_db = NULL;
-	path_of(store, number, path);
-	if (stat(path, &status) == 0 && status.st_size == 0)
+	if (stat(day_path(store, number, "", path), &status) == 0 && status.st_size == 0)
 		return 0;
 	r = open_day(store, number, &db, err);
 	if (r != 0)
@@ -171,6 +184,20 @@ void days_close(struct sqlite_store *store)
 	for (size_t i = 0; i < store->day_count; i++)
 		close_day(store->days[i]);
 	store->day_count = 0;
+}
+
+/* Wrong numbers are worse than none: an answer that needs what cannot be read is an error. */
+static int note_damage(struct sqlite_store *store, int64_t day, struct error *err)
+{
+	char path[DAY_PATH_SIZE];
+
+	damage_doubt(store, day);
+	pthread_mutex_lock(&store->lock);
+	store->counters.corrupt++;
+	pthread_mutex_unlock(&store->lock);
+	return error_set(err, -EBADMSG,
+		"'%s' is damaged; kanyun-server sets it aside when it is started again",
+		day_path(store, day, "", path));
 }
 
 static bool is_sealed_now(const struct row *row, uint64_t journal, int64_t day)
@@ -383,8 +410,40 @@ int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err)
 	for (; day != INT64_MAX && r == 0; day = next_day(store, journal, day)) {
 		pthread_mutex_lock(&store->days_lock);
 		r = seal_day(store, journal, day, err);
+		if (r == -EBADMSG)
+			r = note_damage(store, day, err);
 		pthread_mutex_unlock(&store->days_lock);
+		if (r == 0)
+			r = catalogue_note_day(store, day, err);
 	}
+	return r;
+}
+
+/* Reads all of it, which only a file that is doubted is worth. */
+static int verify(sqlite3 *db, struct error *err)
+{
+	CLEANUP(buffer_deinit) struct buffer scratch;
+	sqlite3_stmt *statement;
+	int r, code = SQLITE_DONE;
+
+	buffer_init(&scratch, BLOB_MAX);
+	r = prepare(db, "PRAGMA quick_check(1)", &statement, err);
+	if (r != 0)
+		return r;
+	if (sqlite3_step(statement) != SQLITE_ROW ||
+		strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
+		r = -EBADMSG;
+	sqlite3_finalize(statement);
+	if (r == 0)
+		r = prepare(db, "SELECT rows FROM chunks", &statement, err);
+	if (r != 0)
+		return r;
+	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		r = blob_unpack(sqlite3_column_blob(statement, 0),
+			(size_t)sqlite3_column_bytes(statement, 0), &scratch);
+	if (r == 0 && code != SQLITE_DONE)
+		r = sqlite_outcome(db, "a day's file", err);
+	sqlite3_finalize(statement);
 	return r;
 }
 
@@ -394,7 +453,11 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 	sqlite3 *db;
 	int r = open_day_to_read(store, day, &db, err), code = SQLITE_DONE;
 
-	if (r != 0 || !db)
+	if (r == 0 && !db)
+		return catalogue_has_noted(store, day) ? -EBADMSG : 0;
+	if (r == 0 && damage_is_doubted(store, day))
+		r = verify(db, err);
+	if (r != 0)
 		return r;
 	r = prepare(db, "SELECT track, first, last, seen FROM extents", &statement, err);
 	if (r != 0)
@@ -411,17 +474,38 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 	if (code != SQLITE_DONE)
 		r = sqlite_outcome(db, "a day's file", err);
 	sqlite3_finalize(statement);
-	return r;
+	return r == 0 ? catalogue_note_day(store, day, err) : r; /* earlier versions did not */
 }
 
-int days_load_extents(struct sqlite_store *store, struct error *err)
+static int load_day(struct sqlite_store *store, int64_t day, struct error *err)
+{
+	int r = load_extents(store, day, err);
+
+	if (r == 0)
+		damage_clear_doubt(store, day);
+	if (r != -EBADMSG)
+		return r;
+	forget_day(store, day);
+	return damage_set_aside(store, day, err);
+}
+
+static bool has_day(const int64_t *days, size_t count, int64_t day)
+{
+	return count && bsearch(&day, days, count, sizeof(*days), compare_days);
+}
+
+int days_load(struct sqlite_store *store, struct error *err)
 {
 	int64_t *days = NULL;
 	size_t count = 0;
-	int r = list_days(store, &days, &count);
+	int r = days_list(store, "", &days, &count);
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = load_extents(store, days[i], err);
+		r = load_day(store, days[i], err);
+	for (size_t i = 0; i < store->noted_count && r == 0; i++)
+		if (!has_day(days, count, store->noted[i]) &&
+			!damage_is_known(store, store->noted[i]))
+			r = damage_set_aside(store, store->noted[i], err);
 	free(days);
 	return r;
 }
@@ -481,16 +565,18 @@ static int gather_day(struct sqlite_store *store, struct gathering *gathering, i
 	sqlite3_bind_int64(statement, 1, (int64_t)instance);
 	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		r = gather_chunk(gathering, statement, &scratch);
-	if (r == -EBADMSG) {
-		error_set(err, r, "a chunk of day %lld is damaged", (long long)day);
-		pthread_mutex_lock(&store->lock);
-		store->counters.corrupt++;
-		pthread_mutex_unlock(&store->lock);
-	}
 	if (r == 0 && code != SQLITE_DONE)
 		r = sqlite_outcome(db, "a day's file", err);
 	sqlite3_finalize(statement);
 	return r;
+}
+
+static int try_day(struct sqlite_store *store, struct gathering *gathering, int64_t day,
+	uint64_t instance, struct error *err)
+{
+	int r = gather_day(store, gathering, day, instance, err);
+
+	return r == -EBADMSG ? note_damage(store, day, err) : r;
 }
 
 /* Could a day have a row that is nearer before (or after) the window than what was found, for any
@@ -547,13 +633,13 @@ static int gather_days(struct sqlite_store *store, struct gathering *gathering, 
 
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (days[i] >= from && days[i] <= to && is_wanted(gathering, days[i], is_inside))
-			r = gather_day(store, gathering, days[i], instance, err);
+			r = try_day(store, gathering, days[i], instance, err);
 	for (size_t i = count; i > 0 && r == 0; i--)
 		if (days[i - 1] < from && is_wanted(gathering, days[i - 1], wants_before))
-			r = gather_day(store, gathering, days[i - 1], instance, err);
+			r = try_day(store, gathering, days[i - 1], instance, err);
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (days[i] > to && is_wanted(gathering, days[i], wants_after))
-			r = gather_day(store, gathering, days[i], instance, err);
+			r = try_day(store, gathering, days[i], instance, err);
 	return r;
 }
 
@@ -566,7 +652,7 @@ int days_gather(struct sqlite_store *store, struct gathering *gathering, struct 
 	if (gathering->count == 0)
 		return 0;
 	pthread_mutex_lock(&store->days_lock);
-	r = list_days(store, &days, &count);
+	r = days_list(store, "", &days, &count);
 	if (r == 0)
 		r = gather_days(store, gathering, days, count, err);
 	pthread_mutex_unlock(&store->days_lock);
@@ -577,21 +663,11 @@ int days_gather(struct sqlite_store *store, struct gathering *gathering, struct 
 static void delete_day(struct sqlite_store *store, int64_t day)
 {
 	static const char *const endings[] = { "", "-wal", "-shm" };
-	char path[PATH_MAX_BYTES + 64], file[PATH_MAX_BYTES + 80];
+	char path[DAY_PATH_SIZE];
 
-	for (size_t i = 0; i < store->day_count; i++) {
-		if (store->days[i]->day != day)
-			continue;
-		close_day(store->days[i]);
-		memmove(&store->days[i], &store->days[i + 1],
-			(--store->day_count - i) * sizeof(store->days[0]));
-		break;
-	}
-	path_of(store, day, path);
-	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-		snprintf(file, sizeof(file), "%s%s", path, endings[i]);
-		(void)unlink(file);
-	}
+	forget_day(store, day);
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+		(void)unlink(day_path(store, day, endings[i], path));
 }
 
 int days_delete_before(struct sqlite_store *store, int64_t before_ms, struct error *err)
@@ -601,11 +677,15 @@ int days_delete_before(struct sqlite_store *store, int64_t before_ms, struct err
 	int r;
 
 	pthread_mutex_lock(&store->days_lock);
-	r = list_days(store, &days, &count);
+	r = days_list(store, "", &days, &count);
 	for (; r == 0 && deleted < count && (days[deleted] + 1) * DAY_MS <= before_ms; deleted++)
 		delete_day(store, days[deleted]);
+	if (r == 0)
+		r = damage_delete_before(store, floor_divide(before_ms, DAY_MS));
 	pthread_mutex_unlock(&store->days_lock);
 	free(days);
+	if (r == 0)
+		r = catalogue_forget_days(store, floor_divide(before_ms, DAY_MS), err);
 	pthread_mutex_lock(&store->lock);
 	if (r == 0)
 		tracks_drop_before(&store->tracks, before_ms);

@@ -63,10 +63,8 @@ static int load_source(struct sqlite_store *store, sqlite3_stmt *row, struct err
 		sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 5),
 		sqlite3_column_int64(row, 6) };
 
-	if (!source.worker || !source.spool || !source.host) {
-		store->counters.corrupt++;
-		return 0;
-	}
+	if (!source.worker || !source.spool || !source.host)
+		return error_set(err, -EBADMSG, "kanyun.db: a source is broken");
 	return sources_advance(&store->sources, &source);
 }
 

@@ -6,7 +6,8 @@
  *
  *     data_dir/lock             held by the one server that may write here
  *     data_dir/kanyun.db        catalogue.c: instances, tracks, journal; facts.c: sources, records
- *     data_dir/day-YYYYMMDD.db  days.c: chunks of the readings of one UTC day
+ *     data_dir/day-YYYYMMDD.db  days.c: chunks of the readings of one UTC day; damage.c: those
+ *                               that cannot be read
  *
  * Invariants, which docs/storage.md explains:
  * 1. A commit is one transaction of kanyun.db with synchronous=FULL: journal row, new catalogue
@@ -15,7 +16,9 @@
  *    equal keys merge.
  * 3. A chunk is written and synced before the journal rows it came from are deleted; a row that
  *    later commits touched, too, is written all the same, for they hold only their part of it.
- * 4. Ids of instances and tracks never change and are never used again. */
+ * 4. Ids of instances and tracks never change and are never used again.
+ * 5. Before a chunk's journal rows are deleted, its day is noted in kanyun.db: if its file is not
+ *    there later, its readings are lost, and that is known. */
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -32,6 +35,7 @@
 enum {
 	BLOB_MAX = 256 * 1024 * 1024,
 	PATH_MAX_BYTES = 1024,
+	DAY_PATH_SIZE = PATH_MAX_BYTES + 64,
 	DAYS_OPEN_MAX = 8,
 	STATEMENTS_MAX = 16,
 	STORE_FORMAT = 2, /* of all files; another one is refused */
@@ -54,6 +58,8 @@ struct sqlite_store {
 	sqlite3_stmt *statements[STATEMENTS_MAX];
 	struct buffer scratch, packed;
 	ZSTD_CCtx *compressor;
+	int64_t *noted; /* the days that kanyun.db notes */
+	size_t noted_count, noted_room;
 
 	pthread_mutex_t lock; /* tracks, sources and counters */
 	struct tracks tracks;
@@ -92,6 +98,11 @@ MUST_CHECK int catalogue_append(struct sqlite_store *store, const struct store_c
 MUST_CHECK int catalogue_rested(
 	struct sqlite_store *store, int64_t before_ms, uint64_t *ret_journal, struct error *err);
 MUST_CHECK int catalogue_forget(struct sqlite_store *store, uint64_t journal, struct error *err);
+/* The days (since 1970) that have a file; these take the write_lock. */
+bool catalogue_has_noted(struct sqlite_store *store, int64_t day);
+MUST_CHECK int catalogue_note_day(struct sqlite_store *store, int64_t day, struct error *err);
+MUST_CHECK int catalogue_forget_days(
+	struct sqlite_store *store, int64_t before_day, struct error *err);
 
 /* Runs one of the catalogue's statements, which is bound. */
 enum catalogue_statement {
@@ -107,6 +118,8 @@ enum catalogue_statement {
 	ADD_JOURNAL,
 	RESTED,
 	FORGET,
+	NOTE_DAY,
+	FORGET_DAYS,
 };
 MUST_CHECK int catalogue_run(
 	struct sqlite_store *store, enum catalogue_statement statement, struct error *err);
@@ -122,10 +135,28 @@ MUST_CHECK int facts_load(struct sqlite_store *store, struct error *err);
 MUST_CHECK int facts_records(struct sqlite_store *store, const char *kind, const char *prefix,
 	store_record_fn each, void *context, struct error *err);
 
-/* days.c */
+/* days.c. The path is written to `path`, and returned. */
+const char *day_path(const struct sqlite_store *store, int64_t day, const char *ending,
+	char path[DAY_PATH_SIZE]);
+/* The days that have a file whose name has that ending, ascending. *ret_days is the caller's to
+ * free. */
+MUST_CHECK int days_list(const struct sqlite_store *store, const char *ending, int64_t **ret_days,
+	size_t *ret_count);
 MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err);
-MUST_CHECK int days_load_extents(struct sqlite_store *store, struct error *err);
+/* What is in which day's file; those that cannot be read are set aside. */
+MUST_CHECK int days_load(struct sqlite_store *store, struct error *err);
 MUST_CHECK int days_gather(
 	struct sqlite_store *store, struct gathering *gathering, struct error *err);
 MUST_CHECK int days_delete_before(struct sqlite_store *store, int64_t before_ms, struct error *err);
 void days_close(struct sqlite_store *store);
+
+/* damage.c. The caller has the days_lock, or is opening the store. */
+void damage_doubt(struct sqlite_store *store, int64_t day);
+bool damage_is_doubted(const struct sqlite_store *store, int64_t day);
+void damage_clear_doubt(struct sqlite_store *store, int64_t day);
+bool damage_is_known(const struct sqlite_store *store, int64_t day);
+/* Moves the file of a day out of the way, if there is one. */
+MUST_CHECK int damage_set_aside(struct sqlite_store *store, int64_t day, struct error *err);
+MUST_CHECK int damage_delete_before(struct sqlite_store *store, int64_t before_day);
+MUST_CHECK int damage_each(
+	struct sqlite_store *store, store_damage_fn each, void *context, struct error *err);

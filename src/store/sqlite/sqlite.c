@@ -212,6 +212,18 @@ static void sqlite_counters(struct store *base, store_counter_fn each, void *con
 	each(context, "store_days_deleted", counters.days_deleted);
 }
 
+static int sqlite_damaged(
+	struct store *base, store_damage_fn each, void *context, struct error *err)
+{
+	struct sqlite_store *store = of(base);
+	int r;
+
+	pthread_mutex_lock(&store->days_lock);
+	r = damage_each(store, each, context, err);
+	pthread_mutex_unlock(&store->days_lock);
+	return r;
+}
+
 static void sqlite_close(struct store *base)
 {
 	struct sqlite_store *store = of(base);
@@ -223,6 +235,7 @@ static void sqlite_close(struct store *base)
 	buffer_deinit(&store->scratch);
 	buffer_deinit(&store->packed);
 	ZSTD_freeCCtx(store->compressor);
+	free(store->noted);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_mutex_destroy(&store->write_lock);
@@ -239,6 +252,7 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.scan = sqlite_scan,
 	.maintain = sqlite_maintain,
 	.counters = sqlite_counters,
+	.damaged = sqlite_damaged,
 	.close = sqlite_close };
 
 static int open_all(struct sqlite_store *store, struct error *err)
@@ -256,7 +270,7 @@ static int open_all(struct sqlite_store *store, struct error *err)
 	if (r == 0)
 		r = catalogue_load(store, err);
 	if (r == 0)
-		r = days_load_extents(store, err);
+		r = days_load(store, err);
 	if (r > 0)
 		r = -EIO;
 	return r < 0 ? error_prefix(err, r, "cannot open the store in '%s'", store->data_dir) : 0;
