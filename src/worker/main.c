@@ -178,7 +178,8 @@ static int on_timer(zloop_t *loop, int timer, void *argument)
 	tick(worker);
 	beat(worker);
 	is_waiting = pump(worker);
-	delay_ms = worker->next_tick_ms - clock_wall_ms(worker->clock);
+	delay_ms = MIN_OF(worker->next_tick_ms - clock_wall_ms(worker->clock),
+		worker->next_heartbeat_ms - clock_monotonic_ms(worker->clock));
 	delay_ms = MIN_OF(delay_ms, is_waiting ? TIMER_BUSY_MS : TIMER_MAX_MS);
 	delay_ms = MAX_OF(delay_ms, 1);
 	return zloop_timer(loop, (size_t)delay_ms, 1, on_timer, worker) < 0 ? -1 : 0;
