@@ -543,3 +543,119 @@ def test_workers_and_status_are_passed_on(server, ask):
         server.wait_counter("heartbeats", 1)
     assert [worker["id"] for worker in ask("workers")] == ["WORKER1"]
     assert ask("status")["counters"]["heartbeats"] == 1
+
+
+def send_projects(server, base, uuid=UUID, name="i",
+                  changes=((-5_000, "p1"), (120_000, "p2"), (300_000, "p1"))):
+    """Whose the instance was, from when on."""
+    with Peer(server, worker="infos" + uuid[:4], spool="infos" + uuid[:4]) as peer:
+        for since, project in changes:
+            peer.wait_ack(peer.send_enveloped("1", {"host": "h1", "instances": [
+                {"uuid": uuid, "since": base + since, "name": name, "project_id": project,
+                 "flavor_name": "f" + project, "vcpus": 2}]}))
+
+
+def test_steps_add_up_and_each_is_what_its_own_window_answers(server, ask):
+    base = base_ms()
+    chance = random.Random(8)
+    value, readings = 0, []
+    for i in range(60):
+        value += chance.randint(0, 10**9)
+        readings.append(reading(base + i * 60_000, [["cpu", "total", [value]], [
+            "mem", "total", [1 << 20, chance.randint(0, 1 << 20)]]], start=base))
+    send_readings(server, readings)
+    window = {"from": base // 1000 + 100, "to": base // 1000 + 2000}
+    metrics = ["cpu", "mem_free"]
+    steps = ask("usage", id=UUID, metric=metrics, step=300, **window)["usages"]
+    for metric in metrics:
+        some = [step for step in steps if step["metric"] == metric]
+        assert [step["from"] for step in some] == list(range(window["from"], window["to"], 300))
+        assert [step["to"] for step in some] == [
+            min(step["from"] + 300, window["to"]) for step in some]
+        for step in some:
+            [alone] = ask("usage", id=UUID, metric=metric,
+                          **{"from": step["from"], "to": step["to"]})["usages"]
+            assert alone == {name: step[name] for name in alone}
+    whole = ask("usage", id=UUID, metric=metrics, **window)["usages"]
+    assert sum(step["value"] for step in steps if "value" in step) == whole[0]["value"]
+    assert max(step["max"] for step in steps if "max" in step) == whole[1]["max"]
+    assert ask.refused("usage", id=UUID, step=1, **{"from": base // 1000, "to": base // 1000 +
+                                                     10_001})[0] == 413
+
+
+def test_steps_of_projects_are_cut_where_both_begin(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1] * 11))
+    send_projects(server, base)
+    usages = ask("usage", id=UUID, metric="cpu", by="project", step=240, **{
+        "from": base / 1000, "to": base / 1000 + 600})["usages"]
+    assert [(u["project_id"], u["from"] - base // 1000, u["value"]) for u in usages] == [
+        ("p1", 0, 1200), ("p1", 240, 1800), ("p1", 480, 1200), ("p2", 0, 1200), ("p2", 240, 600)]
+
+
+def test_a_question_of_projects_is_about_their_time_only(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1] * 11))
+    send_projects(server, base)
+    send_projects(server, base, OTHER, "j", ((0, "p3"),))
+    window = {"from": base / 1000, "to": base / 1000 + 600}
+
+    def used(*projects, **more):
+        usages = ask("usage", id=UUID, metric="cpu", projects=projects, **more, **window)["usages"]
+        return [usage["value"] for usage in usages]
+
+    assert used("p1") == [4200] and used("p2") == [1800] and used("p1", "p2") == [6000]
+    assert used("p1", by="flavor") == [4200] and used("p2", by="host") == [1800]
+    assert ask("usage", id=UUID, projects=["p2"], metric="cpu", **{
+        "from": base / 1000, "to": base / 1000 + 60})["usages"] == []
+    [series] = ask("series", id=UUID, metric="cpu", projects=["p2"], **window)["series"]
+    assert series["samples"] == [[base // 1000 + t, t * 10] for t in (120, 180, 240)]
+    assert ask("instances", projects=["p2"])[0]["flavor_name"] == "fp2"
+    assert [entry["id"] for entry in ask("instances", projects=["p3"])] == [OTHER]
+    for method in ("usage", "series", "instance"):
+        for name in (OTHER, "j"):
+            code, message = ask.refused(method, id=name, metric="cpu", projects=["p1"], **window)
+            assert (code, message) == (404, f"there is no instance '{name}'")
+    told = ask("instance", id=UUID, projects=["p2"], **window)
+    assert [entry["project_id"] for entry in told["history"]] == ["p2"]
+    assert told["project_id"] == "p2"
+    for wrong in ("p1", [1], [""], ["p"] * 1001):
+        assert ask.refused("usage", id=UUID, projects=wrong, **window)[0] == 400
+
+
+def test_an_instance_is_told_with_its_history(server, ask):
+    base = base_ms()
+    send_readings(server, minutes(base, [1, 1, 3, 3, 1, 5]))
+    send_projects(server, base)
+    told = ask("instance", id="i")
+    assert told["id"] == UUID and told["metrics"] == ["cpu", "state"]
+    assert [(entry["since"] - base / 1000, entry["project_id"], entry["flavor_name"])
+            for entry in told["history"]] == [(-5, "p1", "fp1"), (120, "p2", "fp2"),
+                                              (300, "p1", "fp1")]
+    assert told["runs"] == [{
+        "host": "h1", "epoch": "h1/b/1/2", "begin": base // 1000, "is_begin_known": True,
+        "end": base // 1000 + 300, "unseen_from": None}]
+    assert [(state["at"] - base // 1000, state["state"]) for state in told["states"]] == [
+        (0, "running"), (120, "paused"), (240, "running"), (300, "shutoff")]
+    later = ask("instance", id=UUID, **{"from": base / 1000 + 180, "to": base / 1000 + 270})
+    assert [state["state"] for state in later["states"]] == ["paused", "running"]
+
+
+def test_what_there_is_of_an_instance_is_listed_without_samples(server, ask):
+    base = base_ms()
+    send_readings(server, [reading(base + i * 1000, [
+        ["nic", "vnet0", [i, 2 * i]], ["cpu", "total", [i]]], start=base) for i in range(50)])
+    window = {"from": base // 1000 + 1, "to": base // 1000 + 40}
+    listed = ask("series", id=UUID, samples=False, **window)["series"]
+    assert {(each["metric"], each["parameter"]) for each in listed} == {
+        ("cpu", "total"), ("nic_incoming", "vnet0"), ("nic_outgoing", "vnet0")}
+    assert listed[0] == {"parameter": "total", "epoch": "h1/b/1/2", "start": base // 1000,
+                         "metric": "cpu", "unit": "ns", "kind": "counter",
+                         "first": base // 1000 + 1, "last": base // 1000 + 39}
+    assert len(ask("series", id=UUID, samples=False, metric="cpu", **window)["series"]) == 1
+
+
+def test_the_table_of_metrics_is_answered(ask):
+    metrics = {metric["name"]: metric for metric in ask("metrics")}
+    assert metrics["cpu"]["unit"] == "ns" and metrics["cpu"]["kind"] == "counter"
+    assert metrics["nic_incoming"]["parameter"] == "NIC" and "state_time" in metrics

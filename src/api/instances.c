@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/instances.h"
 #include "api/methods.h"
+#include "api/projects.h"
 
 struct listing {
 	json_t *array;
-	const char *project_id;          /* "": all */
+	struct projects projects;
+	const char *project_id;          /* of now; "": all */
 	const struct identity *identity; /* NULL: all */
 };
 
@@ -47,7 +50,7 @@ static json_t *ports_to_json(const struct instance_info *info)
 	return array;
 }
 
-static void add_info(json_t *object, const struct instance_info *info)
+void instance_add_info(json_t *object, const struct instance_info *info)
 {
 	for (size_t i = 0; i < instance_field_count; i++) {
 		const char *const *text =
@@ -66,15 +69,14 @@ static json_t *time_to_json(int64_t ms)
 	return ms ? seconds_to_json(ms) : json_null();
 }
 
-static json_t *instance_to_json(const struct store_instance *instance)
+json_t *instance_to_json(const struct store_instance *instance, const struct instance_info *info)
 {
-	const struct instance_info *info = identity_latest(instance);
 	char text[UUID_TEXT_SIZE];
 	json_t *object = json_object();
 
 	json_object_set_new(object, "id", json_string(instance_key_text(&instance->key, text)));
 	if (info)
-		add_info(object, info);
+		instance_add_info(object, info);
 	else if (!instance->key.has_uuid)
 		json_object_set_new(object, "name", json_string(instance->key.name));
 	json_object_set_new(object, "first", time_to_json(instance->first_ms));
@@ -96,13 +98,15 @@ static bool is_of_identity(const struct identity *identity, const struct instanc
 static int add_instance(void *context, const struct store_instance *instance)
 {
 	struct listing *listing = context;
-	const struct instance_info *info = identity_latest(instance);
+	const struct instance_info *info = projects_latest(&listing->projects, instance);
 
+	if (listing->projects.ids && !info)
+		return 0;
 	if (!is_of_identity(listing->identity, &instance->key))
 		return 0;
 	if (*listing->project_id && (!info || strcmp(info->project_id, listing->project_id) != 0))
 		return 0;
-	json_array_append_new(listing->array, instance_to_json(instance));
+	json_array_append_new(listing->array, instance_to_json(instance, info));
 	return 0;
 }
 
@@ -115,6 +119,8 @@ int method_instances(const struct methods *methods, const struct request *reques
 	struct listing listing = { 0 };
 	int r = request_text(request, "project_id", "", &listing.project_id, err);
 
+	if (r == 0)
+		r = projects_parse(request, &listing.projects, err);
 	if (r == 0 && id && !json_is_null(id)) {
 		r = method_identity(methods, request, &identity, err);
 		listing.identity = &identity;

@@ -5,7 +5,8 @@
  *
  *     methods.c       which methods there are, and what their arguments have in common
  *     usage-report.c  query_usage_report    readings.c  readings
- *     instances.c     list_instance, instances    usages.c  usage, series
+ *     instances.c     list_instance, instances    instance.c  instance
+ *     usages.c        usage         series.c    series       metrics.c   metrics
  */
 
 #include <czmq.h>

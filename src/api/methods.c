@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/projects.h"
 #include "store/remote/remote.h"
 
 static const struct {
@@ -15,6 +16,8 @@ static const struct {
 	{ "list_instance", method_list_instance },
 	{ "readings", method_readings },
 	{ "instances", method_instances },
+	{ "instance", method_instance },
+	{ "metrics", method_metrics },
 	{ "usage", method_usage },
 	{ "series", method_series },
 	{ "retire", method_retire },
@@ -101,16 +104,38 @@ int method_window(const struct methods *context, const struct request *request, 
 	return r;
 }
 
+static bool is_there(const void *projects, const struct store_instance *instance)
+{
+	return projects_know(projects, instance);
+}
+
 int method_identity(const struct methods *context, const struct request *request,
 	struct identity *ret_identity, struct error *err)
 {
+	struct projects projects;
 	const char *id;
 	int r = request_text(request, "id", NULL, &id, err);
 
 	*ret_identity = (struct identity){ 0 };
+	if (r == 0)
+		r = projects_parse(request, &projects, err);
 	if (r == 0 && (!*id || strlen(id) > 2 * INSTANCE_TEXT_MAX + 1))
 		return error_set(err, -EINVAL, "argument 'id' is empty or too long");
-	return r == 0 ? identity_find(context->store, id, ret_identity, err) : r;
+	return r == 0 ? identity_find_among(
+				context->store, id, is_there, &projects, ret_identity, err)
+		      : r;
+}
+
+int method_metric_of(const char *argument, const char *name, const struct metric **ret_metric,
+	const char **parameter, struct error *err)
+{
+	*ret_metric = metric_by_question(name, parameter);
+	if (!*ret_metric)
+		return error_set(err, -EINVAL, "argument '%s': there is no metric '%s%s%s'",
+			argument, name, **parameter ? " " : "", *parameter);
+	if (!**parameter)
+		*parameter = NULL;
+	return 0;
 }
 
 int method_metric(const struct request *request, const char *metric_name,
@@ -124,12 +149,10 @@ int method_metric(const struct request *request, const char *metric_name,
 		r = request_text(request, parameter_name, "", &parameter, err);
 	if (r < 0)
 		return r;
-	*ret_metric = metric_by_question(name, &parameter);
-	if (!*ret_metric)
-		return error_set(err, -EINVAL, "argument '%s': there is no metric '%s%s%s'",
-			metric_name, name, *parameter ? " " : "", parameter);
-	*ret_parameter = *parameter ? parameter : NULL;
-	return 0;
+	r = method_metric_of(metric_name, name, ret_metric, &parameter, err);
+	if (r == 0)
+		*ret_parameter = parameter;
+	return r;
 }
 
 int method_gather(const struct methods *context, const struct identity *identity,

@@ -29,7 +29,8 @@ json_t *methods_answer(void *context, const struct request *request, struct buff
 typedef int method_fn(const struct methods *methods, const struct request *request,
 	json_t **ret_data, struct error *err);
 method_fn method_instances, method_list_instance, method_query_usage_report, method_readings,
-	method_series, method_usage, method_retire, method_close, method_closed;
+	method_series, method_usage, method_instance, method_metrics, method_retire, method_close,
+	method_closed;
 
 /* A window of time: `from` and `to` by these names; to is now if absent. Refuses one that is empty
  * or upside down. `from` may be absent if fallback_from_ms is not negative. */
@@ -40,7 +41,8 @@ MUST_CHECK int method_window(const struct methods *methods, const struct request
 	const char *from, const char *to, int64_t fallback_from_ms, struct window *ret_window,
 	struct error *err);
 
-/* The argument `id`, as an instance. The identity is to be freed in every case. */
+/* The argument `id`, as an instance; of `projects` (api/projects.h), if given. The identity is to
+ * be freed in every case. */
 MUST_CHECK int method_identity(const struct methods *methods, const struct request *request,
 	struct identity *ret_identity, struct error *err);
 
@@ -48,6 +50,10 @@ MUST_CHECK int method_identity(const struct methods *methods, const struct reque
 MUST_CHECK int method_metric(const struct request *request, const char *metric_name,
 	const char *parameter_name, const struct metric **ret_metric, const char **ret_parameter,
 	struct error *err);
+
+/* The same of a name that stands in an argument; *parameter is "" for none, and then NULL. */
+MUST_CHECK int method_metric_of(const char *argument, const char *name,
+	const struct metric **ret_metric, const char **parameter, struct error *err);
 
 /* {"metric": ...}: reads the one metric in the window. Frees as gather_read. */
 MUST_CHECK int method_gather(const struct methods *methods, const struct identity *identity,

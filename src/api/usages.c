@@ -15,7 +15,9 @@ struct asking {
 	const struct methods *methods;
 	struct identity identity;
 	struct timeline timeline;
+	struct usage_split split;
 	struct usage_parts parts;
+	struct usage_parts steps; /* of gauges, which have no labels */
 	bool is_explained;
 	json_t *usages;
 };
@@ -55,15 +57,6 @@ static json_t *new_usage(const struct summary_question *question)
 		metric_kind_name(question->metric->kind));
 }
 
-/* Is the part the first one of its label? */
-static bool is_first_of_label(const struct usage_parts *parts, size_t place)
-{
-	for (size_t i = 0; i < place; i++)
-		if (strcmp(parts->parts[i].label, parts->parts[place].label) == 0)
-			return false;
-	return true;
-}
-
 static void narrow(struct summary_question *question, const struct usage_part *part)
 {
 	question->from_ms = part->from_ms;
@@ -71,21 +64,34 @@ static void narrow(struct summary_question *question, const struct usage_part *p
 	question->host = part->host;
 }
 
-/* All windows of one label. */
-static int add_label(struct asking *asking, struct summary_question *question, const char *label)
+/* When a step is, where there are several. */
+static void add_step(const struct asking *asking, json_t *object, const struct usage_part *part)
 {
+	int64_t step_ms = asking->split.step_ms;
+	int64_t from_ms = asking->timeline.from_ms + part->step * step_ms;
+
+	if (!step_ms)
+		return;
+	json_object_set_new(object, "from", seconds_to_json(from_ms));
+	json_object_set_new(
+		object, "to", seconds_to_json(MIN_OF(from_ms + step_ms, asking->timeline.to_ms)));
+}
+
+/* All windows of one label and step: parts from `first` to before `next`. */
+static int add_parts(
+	struct asking *asking, struct summary_question *question, size_t first, size_t next)
+{
+	const struct usage_part *parts = asking->parts.parts;
 	struct summary whole = { .has_uncertainty = true };
 	json_t *object = new_usage(question), *explanation = json_array();
 	int r = 0;
 
 	whole.account.is_complete = true;
-	for (size_t i = 0; i < asking->parts.count && r == 0; i++) {
+	for (size_t i = first; i < next && r == 0; i++) {
 		CLEANUP(summary_deinit) struct summary part = { 0 };
 		json_t *some;
 
-		if (strcmp(asking->parts.parts[i].label, label) != 0)
-			continue;
-		narrow(question, &asking->parts.parts[i]);
+		narrow(question, &parts[i]);
 		r = summary_make(question, &part);
 		if (r == 0)
 			summary_append(&whole, &part);
@@ -93,8 +99,10 @@ static int add_label(struct asking *asking, struct summary_question *question, c
 		json_array_extend(explanation, some);
 		json_decref(some);
 	}
-	if (asking->parts.by != BY_NOTHING)
-		json_object_set_new(object, usage_by_name(asking->parts.by), json_string(label));
+	if (asking->split.by != BY_NOTHING)
+		json_object_set_new(
+			object, usage_by_name(asking->split.by), json_string(parts[first].label));
+	add_step(asking, object, &parts[first]);
 	add_counter(object, &whole);
 	if (asking->is_explained)
 		json_object_set(object, "explanation", explanation);
@@ -103,17 +111,27 @@ static int add_label(struct asking *asking, struct summary_question *question, c
 	return r;
 }
 
-/* A gauge is not split; without a sample in the window it is left out. */
-static int add_gauge_usage(struct asking *asking, const struct summary_question *question)
+/* A gauge is split into steps only; one without a sample in it is left out. */
+static int add_gauge_parts(
+	struct asking *asking, struct summary_question *question, size_t first, size_t next)
 {
-	CLEANUP(summary_deinit) struct summary summary = { 0 };
+	struct summary whole = { 0 };
 	json_t *object;
-	int r = summary_make(question, &summary);
+	int r = 0;
 
-	if (r < 0 || summary.count == 0)
+	for (size_t i = first; i < next && r == 0; i++) {
+		CLEANUP(summary_deinit) struct summary part = { 0 };
+
+		narrow(question, &asking->steps.parts[i]);
+		r = summary_make(question, &part);
+		if (r == 0)
+			summary_append_gauge(&whole, &part);
+	}
+	if (r < 0 || whole.count == 0)
 		return r;
 	object = new_usage(question);
-	add_gauge(object, &summary);
+	add_step(asking, object, &asking->steps.parts[first]);
+	add_gauge(object, &whole);
 	json_array_append_new(asking->usages, object);
 	return 0;
 }
@@ -121,13 +139,15 @@ static int add_gauge_usage(struct asking *asking, const struct summary_question 
 /* One metric of one thing, or of the sum of several. */
 static int add_usage(struct asking *asking, struct summary_question *question)
 {
+	bool is_gauge = question->metric->kind == METRIC_GAUGE;
+	const struct usage_parts *parts = is_gauge ? &asking->steps : &asking->parts;
 	int r = 0;
 
-	if (question->metric->kind == METRIC_GAUGE)
-		return add_gauge_usage(asking, question);
-	for (size_t i = 0; i < asking->parts.count && r == 0; i++)
-		if (is_first_of_label(&asking->parts, i))
-			r = add_label(asking, question, asking->parts.parts[i].label);
+	for (size_t i = 0, next; i < parts->count && r == 0; i = next) {
+		next = usage_parts_next(parts, i);
+		r = is_gauge ? add_gauge_parts(asking, question, i, next)
+			     : add_parts(asking, question, i, next);
+	}
 	return r;
 }
 
@@ -184,6 +204,20 @@ static int add_each_parameter(struct asking *asking, struct summary_question *qu
 	return r;
 }
 
+/* Is there anything by this name among the series of a metric? */
+static bool has_parameter(const struct summary_question *question, const char *parameter)
+{
+	if (strcmp(parameter, "total") == 0)
+		return true;
+	if (question->metric->group == METRIC_GROUP_VMNETWORK &&
+		identity_port(question->identity, parameter))
+		return true;
+	for (size_t i = 0; i < question->count; i++)
+		if (strcmp(question->series[i].parameter, parameter) == 0)
+			return true;
+	return false;
+}
+
 /* Series of a group: metric by metric. */
 static int add_gathered(
 	struct asking *asking, const struct gather *gather, const char *parameter, bool with_gauges)
@@ -201,6 +235,8 @@ static int add_gathered(
 			continue;
 		question.series = &gather->series[i];
 		question.count = next - i;
+		if (parameter && !has_parameter(&question, parameter))
+			continue;
 		set_whole(&question, parameter);
 		r = parameter ? add_usage(asking, &question)
 			      : add_each_parameter(asking, &question);
@@ -238,14 +274,6 @@ static int gather_columns(struct asking *asking, enum metric_group group, uint32
 	for (size_t i = 0; r == 0 && i < ret_gather->count; i++)
 		r = add_stateless(asking, &ret_gather->series[i], err);
 	return r == 0 ? timeline_settle(&asking->timeline) : r;
-}
-
-static bool has_parameter(const struct gather *gather, const char *parameter)
-{
-	for (size_t i = 0; i < gather->count; i++)
-		if (strcmp(gather->series[i].parameter, parameter) == 0)
-			return true;
-	return false;
 }
 
 static bool has_states(const struct timeline *timeline)
@@ -286,29 +314,23 @@ static int add_all_times(struct asking *asking, struct error *err)
 	return r;
 }
 
-static int add_metric(struct asking *asking, const struct request *request, struct error *err)
+static int add_metric(
+	struct asking *asking, const char *name, const char *parameter, struct error *err)
 {
 	CLEANUP(gather_deinit) struct gather gather = { 0 };
 	const struct metric *metric;
-	const char *parameter;
-	int r = method_metric(request, "metric", "parameter", &metric, &parameter, err);
+	int r = method_metric_of("metric", name, &metric, &parameter, err);
 
 	if (r < 0)
 		return r;
 	if (metric->group == METRIC_GROUP_TIME)
 		return add_time(asking, metric, parameter ? parameter : "total", err);
 	r = gather_columns(asking, metric->group, 1u << metric->column, &gather, err);
-	if (r != 0)
-		return r;
-	if (parameter && strcmp(parameter, "total") != 0 && !has_parameter(&gather, parameter) &&
-		!(metric->group == METRIC_GROUP_VMNETWORK &&
-			identity_port(&asking->identity, parameter)))
-		return 0;
-	return add_gathered(asking, &gather, parameter, true);
+	return r == 0 ? add_gathered(asking, &gather, parameter, true) : r;
 }
 
 /* All counters that an instance has, group by group. */
-static int add_all(struct asking *asking, struct error *err)
+static int add_all(struct asking *asking, const char *parameter, struct error *err)
 {
 	int r = 0;
 
@@ -326,33 +348,72 @@ static int add_all(struct asking *asking, struct error *err)
 			continue;
 		r = gather_columns(asking, group, columns, &gather, err);
 		if (r == 0)
-			r = add_gathered(asking, &gather, NULL, false);
+			r = add_gathered(asking, &gather, *parameter ? parameter : NULL, false);
 	}
-	return r == 0 ? add_all_times(asking, err) : r;
+	if (r != 0 || (*parameter && strcmp(parameter, "total") != 0))
+		return r;
+	return add_all_times(asking, err);
+}
+
+/* The argument `metric`: a name, several, or all of them. */
+static int add_metrics(struct asking *asking, const struct request *request, struct error *err)
+{
+	const json_t *metrics = json_object_get(request->args, "metric"), *each;
+	const char *parameter, *name;
+	int r = request_text(request, "parameter", "", &parameter, err);
+	size_t i;
+
+	if (r < 0)
+		return r;
+	if (!metrics || json_is_null(metrics))
+		return add_all(asking, parameter, err);
+	if (!json_is_array(metrics)) {
+		r = request_text(request, "metric", NULL, &name, err);
+		return r == 0 ? add_metric(asking, name, parameter, err) : r;
+	}
+	if (json_array_size(metrics) > metric_count())
+		return error_set(err, -EINVAL, "argument 'metric' lists more than there are");
+	json_array_foreach(metrics, i, each)
+	{
+		if (r == 0)
+			r = json_is_string(each)
+				    ? add_metric(asking, json_string_value(each), parameter, err)
+				    : error_set(err, -EINVAL,
+					      "argument 'metric' has what is no text");
+	}
+	return r;
+}
+
+static int make_parts(struct asking *asking, struct error *err)
+{
+	struct usage_split steps = asking->split;
+	int r = usage_parts_make(
+		&asking->timeline, &asking->identity, &asking->split, &asking->parts, err);
+
+	steps.by = BY_NOTHING;
+	return r == 0 ? usage_parts_make(
+				&asking->timeline, &asking->identity, &steps, &asking->steps, err)
+		      : r;
 }
 
 static int ask(struct asking *asking, const struct request *request, const struct window *window,
 	struct error *err)
 {
-	const json_t *metric = json_object_get(request->args, "metric");
-	enum usage_by by = BY_NOTHING;
-	int r = usage_by_parse(request, &by, err);
+	int r = usage_split_parse(request, window, &asking->split, err);
 
 	if (r == 0)
 		r = timeline_read(asking->methods->store, &asking->identity, window->from_ms,
 			window->to_ms, clock_wall_ms(asking->methods->clock), &asking->timeline,
 			err);
 	if (r == 0)
-		r = usage_parts_make(&asking->timeline, &asking->identity, by, &asking->parts);
-	if (r != 0)
-		return r;
-	return metric && !json_is_null(metric) ? add_metric(asking, request, err)
-					       : add_all(asking, err);
+		r = make_parts(asking, err);
+	return r == 0 && asking->parts.count ? add_metrics(asking, request, err) : r;
 }
 
 static void asking_deinit(struct asking *asking)
 {
 	usage_parts_deinit(&asking->parts);
+	usage_parts_deinit(&asking->steps);
 	timeline_deinit(&asking->timeline);
 	identity_deinit(&asking->identity);
 }

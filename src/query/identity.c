@@ -25,6 +25,8 @@ struct candidate {
 struct search {
 	struct identity *identity;
 	const char *id;
+	identity_filter_fn is_there; /* NULL: all are */
+	const void *context;
 	struct candidate found[CANDIDATES_MAX];
 	size_t count;
 	bool is_cut;
@@ -131,6 +133,8 @@ static int take_candidate(void *context, const struct store_instance *instance)
 	const struct instance_info *info = identity_latest(instance);
 	struct candidate *candidate = &search->found[search->count];
 
+	if (search->is_there && !search->is_there(search->context, instance))
+		return 0;
 	if (search->count == CANDIDATES_MAX) {
 		search->is_cut = true;
 		return 1;
@@ -291,7 +295,15 @@ static int choose(struct search *search, struct store *store, struct error *err)
 int identity_find(
 	struct store *store, const char *id, struct identity *ret_identity, struct error *err)
 {
-	struct search search = { .identity = ret_identity };
+	return identity_find_among(store, id, NULL, NULL, ret_identity, err);
+}
+
+int identity_find_among(struct store *store, const char *id, identity_filter_fn is_there,
+	const void *context, struct identity *ret_identity, struct error *err)
+{
+	struct search search = {
+		.identity = ret_identity, .is_there = is_there, .context = context
+	};
 	struct instance_key key = { .has_uuid = true };
 	struct store_filter filter = { .name = id };
 	bool is_uuid = uuid_parse(id, &key.uuid) == 0;

@@ -41,6 +41,12 @@ struct identity {
  * candidates; else as the store. The identity is to be freed in every case. */
 MUST_CHECK int identity_find(
 	struct store *store, const char *id, struct identity *ret_identity, struct error *err);
+
+/* The same as if there were only those instances that is_there says; what old workers sent of such
+ * a one belongs to it all the same. */
+typedef bool (*identity_filter_fn)(const void *context, const struct store_instance *instance);
+MUST_CHECK int identity_find_among(struct store *store, const char *id, identity_filter_fn is_there,
+	const void *context, struct identity *ret_identity, struct error *err);
 void identity_deinit(struct identity *identity);
 CLEANUP_DEFINE_VALUE(struct identity, identity_deinit)
 

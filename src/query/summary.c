@@ -97,14 +97,29 @@ static int64_t uncertainty_of_jumps(
 	return 0;
 }
 
+/* The first sample at that time or later. */
+static size_t first_from(const struct usage_epoch *epoch, int64_t t_ms)
+{
+	size_t low = 0, high = epoch->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (epoch->samples[middle].time_ms < t_ms)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static void take_gauge(
 	struct summary *summary, const struct usage_epoch *epoch, int64_t from_ms, int64_t to_ms)
 {
-	for (size_t i = 0; i < epoch->count; i++) {
+	for (size_t i = first_from(epoch, from_ms);
+		i < epoch->count && epoch->samples[i].time_ms < to_ms; i++) {
 		const struct sample *sample = &epoch->samples[i];
 
-		if (sample->time_ms < from_ms || sample->time_ms >= to_ms)
-			continue;
 		if (!summary->count || sample->value < summary->min)
 			summary->min = sample->value;
 		if (!summary->count || sample->value > summary->max)
@@ -227,6 +242,17 @@ void summary_append(struct summary *to, const struct summary *next)
 	to->has_uncertainty = to->has_uncertainty && next->has_uncertainty;
 	to->uncertainty = add_saturating(to->uncertainty, next->uncertainty);
 	account_append(&to->account, &next->account);
+}
+
+void summary_append_gauge(struct summary *to, const struct summary *next)
+{
+	if (!next->count)
+		return;
+	to->min = to->count ? MIN_OF(to->min, next->min) : next->min;
+	to->max = to->count ? MAX_OF(to->max, next->max) : next->max;
+	to->sum = add_saturating(to->sum, next->sum);
+	to->value = next->value;
+	to->count += next->count;
 }
 
 void summary_deinit(struct summary *summary)

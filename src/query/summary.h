@@ -45,5 +45,8 @@ CLEANUP_DEFINE_VALUE(struct summary, summary_deinit)
 /* Adds a counter's summary of another window, apart from this one. */
 void summary_append(struct summary *to, const struct summary *next);
 
+/* Adds a gauge's summary of a later window. */
+void summary_append_gauge(struct summary *to, const struct summary *next);
+
 /* Does the question ask for this parameter? */
 bool summary_wants(const struct summary_question *question, const char *parameter);
