@@ -232,6 +232,11 @@ class Api(Program):
     name = "kanyun-api"
     path = "src/api/kanyun-api"
 
+    def __init__(self, directory, *options, **keywords):
+        if not any(option.startswith("api.http_port=") for option in options):
+            options += ("api.http_port=0",)
+        super().__init__(directory, *options, **keywords)
+
     @staticmethod
     def is_built():
         return os.path.exists(os.path.join(BUILD, Api.path))

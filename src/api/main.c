@@ -3,6 +3,7 @@
 
 /* kanyun-api: answers how much was used, from what kanyun-server holds.
  *
+ *     http/           the same over HTTP
  *     methods.c       which methods there are, and what their arguments have in common
  *     usage-report.c  query_usage_report    readings.c  readings
  *     instances.c     list_instance, instances    instance.c  instance
@@ -11,6 +12,7 @@
 
 #include <czmq.h>
 
+#include "api/http/service.h"
 #include "api/methods.h"
 #include "base/log.h"
 #include "base/program.h"
@@ -27,6 +29,7 @@ struct api {
 	struct signals *signals;
 	struct methods methods;
 	struct responder *responder;
+	struct service *service; /* HTTP; NULL: off */
 };
 
 static zmsg_t *answer(void *context, zmsg_t **message)
@@ -75,11 +78,14 @@ static int start(struct api *api, struct error *err)
 		r = open_store(api, err);
 	if (r == 0)
 		r = start_responder(api, err);
+	if (r == 0 && config_integer(api->program->config, "api", "http_port"))
+		r = service_new(api->program->config, &api->methods, &api->service, err);
 	return r;
 }
 
 static void stop(struct api *api)
 {
+	service_free(api->service);
 	responder_free(api->responder);
 	store_free(api->methods.store);
 	zloop_destroy(&api->loop);
@@ -100,6 +106,8 @@ int main(int argc, char **argv)
 	r = start(&api, &err);
 	if (r == 0) {
 		program_tell(&program, "rep", responder_endpoint(api.responder));
+		if (api.service)
+			program_tell(&program, "http", service_url(api.service));
 		program_ready(&program);
 		zloop_start(api.loop);
 	} else {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/projects.h"
+#include "base/text.h"
 #include "store/remote/remote.h"
 
 static const struct {
@@ -47,24 +48,30 @@ static enum answer_code code_of(int r)
 	}
 }
 
-static json_t *answer_error(int r, struct error *err)
+/* The answer of kanyun-server itself, taken apart. */
+static enum answer_code pass_on(const struct methods *context, const struct request *request,
+	json_t **ret_data, struct error *err)
 {
-	return answer_new(
-		code_of(r), r > 0 && !*err->text ? "the store failed" : error_text(err, r), NULL);
-}
-
-static json_t *pass_on(const struct methods *context, const struct request *request)
-{
-	struct error err = { 0 };
+	const char *message;
 	json_t *answer = NULL;
-	int r = remote_store_ask(context->store, request->method, request->args, &answer, &err);
+	enum answer_code code;
+	int r = remote_store_ask(context->store, request->method, request->args, &answer, err);
 
-	return r == 0 ? answer : answer_error(r, &err);
+	if (r != 0)
+		return code_of(r);
+	code = (enum answer_code)json_integer_value(json_object_get(answer, "code"));
+	message = json_string_value(json_object_get(answer, "message"));
+	if (code == ANSWER_SUCCESS)
+		*ret_data = json_incref(json_object_get(answer, "data"));
+	else
+		error_set(err, 0, "%s", message ? message : "kanyun-server failed");
+	json_decref(answer);
+	return code;
 }
 
-json_t *methods_answer(void *context, const struct request *request, struct buffer *payload)
+static enum answer_code ask(const struct methods *context, const struct request *request,
+	json_t **ret_data, struct error *err)
 {
-	struct error err = { 0 };
 	json_t *data = NULL;
 	int r;
 
@@ -72,15 +79,37 @@ json_t *methods_answer(void *context, const struct request *request, struct buff
 		if (strcmp(methods[i].name, request->method) != 0)
 			continue;
 		if (!methods[i].function)
-			return pass_on(context, request);
-		r = methods[i].function(context, request, &data, &err);
-		if (r == 0)
-			return answer_new(ANSWER_SUCCESS, "success", data);
+			return pass_on(context, request, ret_data, err);
+		r = methods[i].function(context, request, &data, err);
+		if (r == 0) {
+			*ret_data = data;
+			return ANSWER_SUCCESS;
+		}
 		json_decref(data);
-		return answer_error(r, &err);
+		if (!*err->text)
+			error_set(err, 0, "%s", r > 0 ? "the store failed" : strerror(-r));
+		return code_of(r);
 	}
-	(void)error_set(&err, -EINVAL, "unknown method '%s'", request->method);
-	return answer_error(-EINVAL, &err);
+	error_set(err, 0, "unknown method '%s'", request->method);
+	return ANSWER_BAD_REQUEST;
+}
+
+enum answer_code methods_ask(const struct methods *context, const char *method, json_t *args,
+	json_t **ret_data, struct error *err)
+{
+	struct request request = { .args = args };
+
+	(void)text_copy(request.method, sizeof(request.method), method);
+	return ask(context, &request, ret_data, err);
+}
+
+json_t *methods_answer(void *context, const struct request *request, struct buffer *payload)
+{
+	struct error err = { 0 };
+	json_t *data = NULL;
+	enum answer_code code = ask(context, request, &data, &err);
+
+	return answer_new(code, code == ANSWER_SUCCESS ? "success" : error_text(&err, EIO), data);
 }
 
 int method_window(const struct methods *context, const struct request *request, const char *from,

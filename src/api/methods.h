@@ -24,6 +24,11 @@ struct methods {
 /* An answering_fn, whose context is a struct methods. */
 json_t *methods_answer(void *context, const struct request *request, struct buffer *payload);
 
+/* Asks one method. ANSWER_SUCCESS and *ret_data, owned by the caller; else the code of what is
+ * wrong, and a text. args is borrowed. Any thread. */
+MUST_CHECK enum answer_code methods_ask(const struct methods *methods, const char *method,
+	json_t *args, json_t **ret_data, struct error *err);
+
 /* The methods: 0 and *ret_data; -EINVAL for an argument that is wrong, -E2BIG for too much,
  * outcomes of the store and of query/. err says what was wrong. Any thread. */
 typedef int method_fn(const struct methods *methods, const struct request *request,

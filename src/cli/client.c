@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "cli/when.h"
+#include "base/time-text.h"
+#include "base/when.h"
 #include "store/remote/remote.h"
 
 int client_open(struct client *client, struct error *err)
@@ -99,16 +100,18 @@ json_t *client_ids(struct client *client)
 int client_time(
 	json_t *args, const char *name, const char *option, const char *text, struct error *err)
 {
+	char exact[TIME_TEXT_SIZE]; /* keeps milliseconds */
 	int64_t ms;
 	int r = when_parse(text, clock_wall_ms(clock_system()), &ms);
 
 	if (r < 0)
 		return error_set(err, r,
-			"--%s '%s' is no time; expected ISO 8601, seconds since 1970, now, or an "
-			"age like -30m, -24h, -7d",
+			"--%s '%s' is no time; expected ISO 8601, seconds since 1970, now, today, "
+			"this-month, or an age like -30m, -24h, -7d",
 			option, text);
-	/* Text keeps milliseconds exact. */
-	return when_set(args, name, ms);
+	return json_object_set_new(args, name, json_string(time_text_format(ms, exact))) < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
 int client_window(

@@ -50,6 +50,9 @@ static const struct command {
 		"back.",
 		HAS_AT, command_workers },
 	{ "status", "", "Show what the server did and holds.", 0, command_status },
+	{ "token", "NAME [PROJECT]...",
+		"Make a token for HTTP: the line for the file of tokens, and the token itself.", 0,
+		command_token },
 	{ "doctor", "", "Look for what is wrong on this host, and say what to do.", 0,
 		command_doctor },
 };
@@ -98,7 +101,8 @@ static void print_options(unsigned int options)
 	if (options & (HAS_WINDOW | HAS_AT))
 		printf("\nTIME is ISO 8601 (2012-02-20T12:12:12, UTC without a zone), seconds "
 		       "since "
-		       "1970,\nnow, or an age such as -30m, -24h or -7d.\n");
+		       "1970,\nnow, today, this-month or last-month (in UTC), with a span such as "
+		       "now-1h, or -24h.\n");
 }
 
 static void print_help(const struct command *command)

@@ -276,5 +276,7 @@ void exchange_on_end(void *server, struct MHD_Connection *connection, void **req
 		return;
 	*request_place = NULL;
 	response_deinit(&request->response);
+	if (request->scope && request->server->options.release)
+		request->server->options.release(request->scope);
 	free(request);
 }

@@ -26,8 +26,8 @@
 enum { HTTP_HEADERS_MAX = 32 * 1024 };
 
 /* May this request be answered? Called before every handler, also for paths that do not exist. If
- * not, it refuses and returns false. Else *ret_scope, which must live until the answer has been
- * sent, is what the handler gets by http_request_scope. Any thread. */
+ * not, it refuses and returns false. Else *ret_scope is what the handler gets by
+ * http_request_scope, and `release` when the answer has been sent. Any thread. */
 typedef bool http_authorise_fn(void *context, const struct http_request *request,
 	struct http_response *response, const void **ret_scope);
 
@@ -38,8 +38,9 @@ struct http_options {
 	const char *certificate, *private_key;
 	const struct http_route *routes; /* kept */
 	size_t route_count;
-	http_authorise_fn *authorise; /* NULL: everybody may ask */
-	void *context;                /* of authorise and of the handlers */
+	http_authorise_fn *authorise;       /* NULL: everybody may ask */
+	void (*release)(const void *scope); /* when the request has ended; NULL: nothing to do */
+	void *context;                      /* of authorise and of the handlers */
 	const struct clock *clock;
 	unsigned int connections_max;             /* more wait in the system's queue */
 	unsigned int connections_per_address_max; /* more are closed at once */

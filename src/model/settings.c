@@ -58,7 +58,18 @@ const struct config_key settings_keys[] = {
 	TEXT("api", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
 	TEXT("api", "server_host", "127.0.0.1", "Host of kanyun-server, whose data is asked for."),
 	PORT("api", "server_port", "5553", "The rep_port of kanyun-server."),
-	INTEGER("api", "readers", "4", 1, 64, "Questions that are worked on at the same time."),
+	INTEGER("api", "readers", "4", 1, 64,
+		"Questions that are worked on at the same time, of REP and of HTTP each."),
+
+	TEXT("api", "http_host", "127.0.0.1",
+		"Address that kanyun-api listens on for HTTP; * is every one."),
+	PORT("api", "http_port", "8780", "HTTP; 0: off."),
+	TEXT("api", "http_tokens", "",
+		"File of the tokens that may ask over HTTP; empty: only this host may, without "
+		"one."),
+	TEXT("api", "http_certificate", "",
+		"File of the certificate for TLS, in PEM; empty: no TLS."),
+	TEXT("api", "http_key", "", "File of the certificate's private key, in PEM."),
 
 	TEXT("worker", "id", "", "Name of this worker; empty: the host's name."),
 	INTEGER("worker", "worker_timeout", "60", 1, 3600,

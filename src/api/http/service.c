@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "api/http/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum {
+	PEM_MAX = 256 * 1024,
+	CONNECTIONS_MAX = 128,
+	CONNECTIONS_PER_ADDRESS_MAX = 64,
+	IDLE_SECONDS = 60,
+	REQUEST_TIMEOUT_MS = 300 * 1000,
+};
+
+static int read_fd(int fd, const char *path, mode_t forbidden, char **ret_text, struct error *err)
+{
+	CLEANUP(string_free) char *text = calloc(PEM_MAX + 1, 1);
+	struct stat stat;
+	ssize_t size;
+
+	if (!text)
+		return -ENOMEM;
+	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size > PEM_MAX)
+		return error_set(
+			err, -EINVAL, "'%s' is no file of at most %d bytes", path, PEM_MAX);
+	if (stat.st_mode & forbidden)
+		return error_set(
+			err, -EPERM, "'%s' may be used by others; its mode should be 0600", path);
+	size = read(fd, text, PEM_MAX);
+	if (size != stat.st_size)
+		return error_set(err, -EIO, "cannot read '%s'", path);
+	*ret_text = text;
+	text = NULL;
+	return 0;
+}
+
+static int read_pem(const char *path, mode_t forbidden, char **ret_text, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open '%s': %s", path, strerror(errno));
+	r = read_fd(fd, path, forbidden, ret_text, err);
+	close(fd);
+	return r;
+}
+
+static int read_certificate(struct service *service, const struct config *config, struct error *err)
+{
+	const char *certificate = config_text(config, "api", "http_certificate");
+	const char *key = config_text(config, "api", "http_key");
+	int r;
+
+	if (!*certificate != !*key)
+		return error_set(
+			err, -EINVAL, "[api] http_certificate and http_key belong together");
+	if (!*certificate)
+		return 0;
+	r = read_pem(certificate, 0, &service->certificate, err);
+	return r == 0 ? read_pem(key, S_IRWXO, &service->key, err) : r;
+}
+
+static bool authorise(void *context, const struct http_request *request,
+	struct http_response *response, const void **ret_scope)
+{
+	struct service *service = context;
+
+	return scopes_authorise(&service->scopes, request, response, ret_scope);
+}
+
+static int start(struct service *service, const struct config *config, struct error *err)
+{
+	const struct http_options options = { .host = config_text(config, "api", "http_host"),
+		.port = (uint16_t)config_integer(config, "api", "http_port"),
+		.certificate = service->certificate,
+		.private_key = service->key,
+		.routes = service_routes,
+		.route_count = service_route_count,
+		.authorise = authorise,
+		.release = scope_release,
+		.context = service,
+		.clock = service->methods->clock,
+		.connections_max = CONNECTIONS_MAX,
+		.connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX,
+		.idle_seconds = IDLE_SECONDS,
+		.working_max = (unsigned int)config_integer(config, "api", "readers"),
+		.timeout_ms = REQUEST_TIMEOUT_MS };
+
+	return http_server_new(&options, &service->server, err);
+}
+
+int service_new(const struct config *config, const struct methods *methods,
+	struct service **ret_service, struct error *err)
+{
+	CLEANUP(service_free) struct service *service = calloc(1, sizeof(*service));
+	int r;
+
+	if (!service)
+		return -ENOMEM;
+	service->methods = methods;
+	r = scopes_init(&service->scopes, config_text(config, "api", "http_tokens"), err);
+	if (r == 0)
+		r = read_certificate(service, config, err);
+	if (r == 0)
+		r = start(service, config, err);
+	if (r < 0)
+		return r;
+	*ret_service = service;
+	service = NULL;
+	return 0;
+}
+
+struct service *service_free(struct service *service)
+{
+	if (!service)
+		return NULL;
+	http_server_free(service->server);
+	scopes_deinit(&service->scopes);
+	free(service->certificate);
+	if (service->key)
+		explicit_bzero(service->key, PEM_MAX);
+	free(service->key);
+	free(service);
+	return NULL;
+}
+
+const char *service_url(const struct service *service)
+{
+	return http_server_url(service->server);
+}
