@@ -72,10 +72,9 @@ def make_token(name, *projects):
 def scene(server):
     """UUID was p1's, then p2's, then p1's; OTHER is p3's."""
     base = base_ms()
-    send_readings(server, minutes(base, [1] * 11))
-    send_readings(server, [reading(base + i * 60_000, [["cpu", "total", [i * 7 + 2**60]]],
-                                   uuid=OTHER, epoch="h1/b/3/4", start=base)
-                           for i in range(11)], worker="w2")
+    send_readings(server, minutes(base, [1] * 11) + [
+        reading(base + i * 60_000, [["cpu", "total", [i * 7 + 2**60]]], uuid=OTHER,
+                epoch="h1/b/3/4", start=base) for i in range(11)])
     send_projects(server, base)
     send_projects(server, base, OTHER, "j", ((0, "p3"),))
     return base // 1000
