@@ -101,6 +101,17 @@ int text_to_i64(const char *text, int64_t *ret_value)
 	return text_to_scaled(text, 0, ret_value);
 }
 
+int text_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 bool text_copy(char *to, size_t size, const char *from)
 {
 	size_t len = strnlen(from, size);

@@ -25,6 +25,9 @@ MUST_CHECK int text_to_i64(const char *text, int64_t *ret_value);
  * exponent is not accepted. places is at most 9. Returns as text_to_i64. */
 MUST_CHECK int text_to_scaled(const char *text, unsigned int places, int64_t *ret_value);
 
+/* The value of a hexadecimal digit of either case; -1 if it is none. */
+int text_hex_digit(char c);
+
 /* Copies, always ends with NUL, and says whether all of it fitted. */
 bool text_copy(char *to, size_t size, const char *from);
 

@@ -7,17 +7,6 @@
 
 #include "base/text.h"
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static int wrong(const char *part, struct error *err)
 {
 	return error_set(err, -EINVAL, "'%s' is not UTF-8 with %%XX escapes", part);
@@ -34,8 +23,8 @@ static int decode(char *part, bool plus_is_blank, struct error *err)
 		*to = plus_is_blank && *from == '+' ? ' ' : *from;
 		if (*from != '%')
 			continue;
-		high = digit_of(from[1]);
-		low = high < 0 ? -1 : digit_of(from[2]);
+		high = text_hex_digit(from[1]);
+		low = high < 0 ? -1 : text_hex_digit(from[2]);
 		if (low < 0)
 			return wrong(part, err);
 		*to = (char)(high * 16 + low);

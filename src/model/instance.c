@@ -27,17 +27,6 @@ const struct instance_field instance_fields[] = {
 };
 const size_t instance_field_count = ARRAY_SIZE(instance_fields);
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int uuid_parse(const char *text, struct uuid *ret_uuid)
 {
 	bool hyphens = strnlen(text, UUID_TEXT_SIZE) == UUID_TEXT_SIZE - 1;
@@ -48,8 +37,8 @@ int uuid_parse(const char *text, struct uuid *ret_uuid)
 
 		if (hyphens && (i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
 			return -EINVAL;
-		high = hex_digit(text[0]);
-		low = high < 0 ? -1 : hex_digit(text[1]);
+		high = text_hex_digit(text[0]);
+		low = high < 0 ? -1 : text_hex_digit(text[1]);
 		if (low < 0)
 			return -EINVAL;
 		uuid.bytes[i] = (uint8_t)(high << 4 | low);
