@@ -394,22 +394,16 @@ int catalogue_note_day(struct sqlite_store *store, int64_t day, struct error *er
 int catalogue_forget_days(struct sqlite_store *store, int64_t before_day, struct error *err)
 {
 	size_t kept = 0;
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&store->write_lock);
-	for (size_t i = 0; i < store->noted_count; i++)
-		kept += store->noted[i] >= before_day;
-	if (kept < store->noted_count) {
-		sqlite3_bind_int64(store->statements[FORGET_DAYS], 1, before_day);
-		r = catalogue_run(store, FORGET_DAYS, err);
-	}
-	if (r == 0 && kept < store->noted_count) {
-		kept = 0;
-		for (size_t i = 0; i < store->noted_count; i++)
-			if (store->noted[i] >= before_day)
-				store->noted[kept++] = store->noted[i];
+	sqlite3_bind_int64(store->statements[FORGET_DAYS], 1, before_day);
+	r = catalogue_run(store, FORGET_DAYS, err);
+	for (size_t i = 0; r == 0 && i < store->noted_count; i++)
+		if (store->noted[i] >= before_day)
+			store->noted[kept++] = store->noted[i];
+	if (r == 0)
 		store->noted_count = kept;
-	}
 	pthread_mutex_unlock(&store->write_lock);
 	return r;
 }

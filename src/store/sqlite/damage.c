@@ -44,19 +44,28 @@ static int touch(const char *path)
 	return 0;
 }
 
-void damage_doubt(struct sqlite_store *store, int64_t day)
-{
-	char path[DAY_PATH_SIZE];
-
-	(void)touch(day_path(store, day, DOUBTED, path));
-	(void)!directory_sync(store->data_dir);
-}
-
 bool damage_is_doubted(const struct sqlite_store *store, int64_t day)
 {
 	char path[DAY_PATH_SIZE];
 
 	return is_there(day_path(store, day, DOUBTED, path));
+}
+
+void damage_doubt(struct sqlite_store *store, int64_t day)
+{
+	char path[DAY_PATH_SIZE];
+
+	if (damage_is_doubted(store, day))
+		return;
+	(void)touch(day_path(store, day, DOUBTED, path));
+	(void)!directory_sync(store->data_dir);
+}
+
+void damage_clear_doubt(struct sqlite_store *store, int64_t day)
+{
+	char path[DAY_PATH_SIZE];
+
+	(void)unlink(day_path(store, day, DOUBTED, path));
 }
 
 /* A name that is free: the readings that came after the day was damaged may be damaged as well. */
@@ -101,7 +110,7 @@ int damage_set_aside(struct sqlite_store *store, int64_t day, struct error *err)
 	if (r < 0)
 		return error_set(
 			err, r, "cannot set '%s' aside, which is damaged: %s", from, strerror(-r));
-	(void)unlink(day_path(store, day, DOUBTED, from));
+	damage_clear_doubt(store, day);
 	return 0;
 }
 
@@ -110,13 +119,6 @@ bool damage_is_known(const struct sqlite_store *store, int64_t day)
 	char path[DAY_PATH_SIZE];
 
 	return is_there(day_path(store, day, DAMAGED, path));
-}
-
-void damage_clear_doubt(struct sqlite_store *store, int64_t day)
-{
-	char path[DAY_PATH_SIZE];
-
-	(void)unlink(day_path(store, day, DOUBTED, path));
 }
 
 int damage_delete_before(struct sqlite_store *store, int64_t before_day)

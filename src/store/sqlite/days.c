@@ -447,7 +447,7 @@ static int verify(sqlite3 *db, struct error *err)
 	return r;
 }
 
-static int load_extents(struct sqlite_store *store, int64_t day, struct error *err)
+static int load_extents(struct sqlite_store *store, int64_t day, bool is_doubted, struct error *err)
 {
 	sqlite3_stmt *statement;
 	sqlite3 *db;
@@ -455,7 +455,7 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 
 	if (r == 0 && !db)
 		return catalogue_has_noted(store, day) ? -EBADMSG : 0;
-	if (r == 0 && damage_is_doubted(store, day))
+	if (r == 0 && is_doubted)
 		r = verify(db, err);
 	if (r != 0)
 		return r;
@@ -479,9 +479,10 @@ static int load_extents(struct sqlite_store *store, int64_t day, struct error *e
 
 static int load_day(struct sqlite_store *store, int64_t day, struct error *err)
 {
-	int r = load_extents(store, day, err);
+	bool is_doubted = damage_is_doubted(store, day);
+	int r = load_extents(store, day, is_doubted, err);
 
-	if (r == 0)
+	if (r == 0 && is_doubted)
 		damage_clear_doubt(store, day);
 	if (r != -EBADMSG)
 		return r;
