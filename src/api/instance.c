@@ -27,10 +27,7 @@ struct telling {
 
 static bool overlaps(const struct telling *telling, int64_t from_ms, int64_t to_ms)
 {
-	for (size_t i = 0; i < telling->span_count; i++)
-		if (from_ms < telling->spans[i].to_ms && to_ms > telling->spans[i].from_ms)
-			return true;
-	return false;
+	return spans_overlap(telling->spans, telling->span_count, (struct span){ from_ms, to_ms });
 }
 
 static json_t *open_to_json(int64_t ms)

@@ -24,10 +24,8 @@ struct listing {
 
 static bool is_seen(const struct listing *listing, int64_t time_ms)
 {
-	for (size_t i = 0; i < listing->span_count; i++)
-		if (time_ms >= listing->spans[i].from_ms && time_ms < listing->spans[i].to_ms)
-			return true;
-	return false;
+	return spans_overlap(
+		listing->spans, listing->span_count, (struct span){ time_ms, time_ms + 1 });
 }
 
 static json_t *samples_to_json(const struct listing *listing, const struct gathered *series)

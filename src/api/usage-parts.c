@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/usages.h"
+#include "base/checked.h"
 
 const char *usage_by_name(enum usage_by by)
 {
@@ -172,13 +173,6 @@ static int compare_parts(const void *a, const void *b)
 	return (one->from_ms > other->from_ms) - (one->from_ms < other->from_ms);
 }
 
-static int compare_times(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
 static int note_edges(struct usage_parts *parts)
 {
 	size_t count = 0;
@@ -190,7 +184,7 @@ static int note_edges(struct usage_parts *parts)
 		edges_ms[2 * i] = parts->parts[i].from_ms;
 		edges_ms[2 * i + 1] = parts->parts[i].to_ms;
 	}
-	qsort(edges_ms, 2 * parts->count, sizeof(*edges_ms), compare_times);
+	qsort(edges_ms, 2 * parts->count, sizeof(*edges_ms), compare_i64);
 	for (size_t i = 0; i < 2 * parts->count; i++)
 		if (count == 0 || edges_ms[i] != edges_ms[count - 1])
 			edges_ms[count++] = edges_ms[i];

@@ -17,7 +17,7 @@ struct asking {
 	struct timeline timeline;
 	struct usage_split split;
 	struct usage_parts parts;
-	struct usage_parts steps; /* of gauges, which have no labels */
+	struct usage_parts steps; /* of gauges, which have no labels; none: as parts */
 	bool is_explained;
 	json_t *usages;
 };
@@ -111,10 +111,16 @@ static int add_parts(
 	return r;
 }
 
+static const struct usage_parts *steps_of(const struct asking *asking)
+{
+	return asking->split.by == BY_NOTHING ? &asking->parts : &asking->steps;
+}
+
 /* A gauge is split into steps only; one without a sample in it is left out. */
 static int add_gauge_parts(
 	struct asking *asking, struct summary_question *question, size_t first, size_t next)
 {
+	const struct usage_part *parts = steps_of(asking)->parts;
 	struct summary whole = { 0 };
 	json_t *object;
 	int r = 0;
@@ -122,7 +128,7 @@ static int add_gauge_parts(
 	for (size_t i = first; i < next && r == 0; i++) {
 		CLEANUP(summary_deinit) struct summary part = { 0 };
 
-		narrow(question, &asking->steps.parts[i]);
+		narrow(question, &parts[i]);
 		r = summary_make(question, &part);
 		if (r == 0)
 			summary_append_gauge(&whole, &part);
@@ -130,7 +136,7 @@ static int add_gauge_parts(
 	if (r < 0 || whole.count == 0)
 		return r;
 	object = new_usage(question);
-	add_step(asking, object, &asking->steps.parts[first]);
+	add_step(asking, object, &parts[first]);
 	add_gauge(object, &whole);
 	json_array_append_new(asking->usages, object);
 	return 0;
@@ -140,7 +146,7 @@ static int add_gauge_parts(
 static int add_usage(struct asking *asking, struct summary_question *question)
 {
 	bool is_gauge = question->metric->kind == METRIC_GAUGE;
-	const struct usage_parts *parts = is_gauge ? &asking->steps : &asking->parts;
+	const struct usage_parts *parts = is_gauge ? steps_of(asking) : &asking->parts;
 	int r = 0;
 
 	for (size_t i = 0, next; i < parts->count && r == 0; i = next) {
@@ -391,9 +397,10 @@ static int make_parts(struct asking *asking, struct error *err)
 		&asking->timeline, &asking->identity, &asking->split, &asking->parts, err);
 
 	steps.by = BY_NOTHING;
-	return r == 0 ? usage_parts_make(
-				&asking->timeline, &asking->identity, &steps, &asking->steps, err)
-		      : r;
+	return r == 0 && asking->split.by != BY_NOTHING
+		       ? usage_parts_make(
+				 &asking->timeline, &asking->identity, &steps, &asking->steps, err)
+		       : r;
 }
 
 static int ask(struct asking *asking, const struct request *request, const struct window *window,

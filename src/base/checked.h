@@ -28,6 +28,14 @@ static inline bool checked_subtract(int64_t a, int64_t b, int64_t *ret_differenc
 	return true;
 }
 
+/* Of two int64_t, for qsort and bsearch. */
+static inline int compare_i64(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
 /* floor(a / b) for b > 0, also below zero. */
 static inline int64_t floor_divide(int64_t a, int64_t b)
 {

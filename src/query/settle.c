@@ -33,6 +33,14 @@ size_t spans_unite(struct span *spans, size_t count)
 	return kept;
 }
 
+bool spans_overlap(const struct span *spans, size_t count, struct span span)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span.from_ms < spans[i].to_ms && span.to_ms > spans[i].from_ms)
+			return true;
+	return false;
+}
+
 void spans_subtract(struct span span, const struct span *holes, size_t count,
 	void (*each)(void *context, struct span piece), void *context)
 {

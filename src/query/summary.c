@@ -14,6 +14,22 @@ static int64_t add_saturating(int64_t a, int64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
+/* The first sample at that time or later. */
+static size_t first_from(const struct usage_epoch *epoch, int64_t t_ms)
+{
+	size_t low = 0, high = epoch->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (epoch->samples[middle].time_ms < t_ms)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* The neighbours of a time that lies strictly between two known points of an epoch. */
 struct neighbours {
 	int64_t before_ms, after_ms;
@@ -22,21 +38,13 @@ struct neighbours {
 static bool find_neighbours(
 	const struct usage_epoch *epoch, int64_t t_ms, struct neighbours *ret_neighbours)
 {
-	size_t low = 0, high = epoch->count;
+	size_t after = first_from(epoch, t_ms + 1);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (epoch->samples[middle].time_ms <= t_ms)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == epoch->count ||
-		(low == 0 && (epoch->start_ms == EPOCH_START_UNKNOWN || epoch->start_ms > t_ms)))
+	if (after == epoch->count ||
+		(after == 0 && (epoch->start_ms == EPOCH_START_UNKNOWN || epoch->start_ms > t_ms)))
 		return false;
-	ret_neighbours->before_ms = low ? epoch->samples[low - 1].time_ms : epoch->start_ms;
-	ret_neighbours->after_ms = epoch->samples[low].time_ms;
+	ret_neighbours->before_ms = after ? epoch->samples[after - 1].time_ms : epoch->start_ms;
+	ret_neighbours->after_ms = epoch->samples[after].time_ms;
 	return ret_neighbours->before_ms < t_ms;
 }
 
@@ -95,22 +103,6 @@ static int64_t uncertainty_of_jumps(
 		(low_ms < question->to_ms && question->to_ms < high_ms))
 		return jump;
 	return 0;
-}
-
-/* The first sample at that time or later. */
-static size_t first_from(const struct usage_epoch *epoch, int64_t t_ms)
-{
-	size_t low = 0, high = epoch->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (epoch->samples[middle].time_ms < t_ms)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 static void take_gauge(

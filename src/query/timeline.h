@@ -136,6 +136,7 @@ int64_t timeline_next_run(const struct timeline *timeline, const struct run *run
 /* Sorts spans and makes them apart; returns how many are left. And the part of `span` without
  * spans that are so: `each` is called for its pieces. */
 size_t spans_unite(struct span *spans, size_t count);
+bool spans_overlap(const struct span *spans, size_t count, struct span span);
 void spans_subtract(struct span span, const struct span *holes, size_t count,
 	void (*each)(void *context, struct span piece), void *context);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/text.h"
 
 enum { FIRST_ROOM = 16, FIRST_BUCKETS = 256 };
@@ -711,13 +712,6 @@ struct moments {
 	size_t count;
 };
 
-static int compare_times(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
 /* The scan's edges, and for what one track says of another its first and last row: what is around a
  * first row is around the moment before it. */
 static int find_moments(const struct gathering *gathering, struct moments *ret_moments)
@@ -747,7 +741,7 @@ static int find_moments(const struct gathering *gathering, struct moments *ret_m
 		moments.times_ms[moments.count++] = first_ms - 1;
 		moments.times_ms[moments.count++] = last_ms;
 	}
-	qsort(moments.times_ms, moments.count, sizeof(*moments.times_ms), compare_times);
+	qsort(moments.times_ms, moments.count, sizeof(*moments.times_ms), compare_i64);
 	*ret_moments = moments;
 	return 0;
 }

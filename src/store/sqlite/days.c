@@ -57,13 +57,6 @@ static int64_t day_of_name(const char *name, const char *ending)
 	return timegm(&date) / (DAY_MS / 1000);
 }
 
-static int compare_days(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
 int days_list(
 	const struct sqlite_store *store, const char *ending, int64_t **ret_days, size_t *ret_count)
 {
@@ -95,7 +88,7 @@ int days_list(
 		return -ENOMEM;
 	}
 	if (count)
-		qsort(days, count, sizeof(*days), compare_days);
+		qsort(days, count, sizeof(*days), compare_i64);
 	*ret_days = days;
 	*ret_count = count;
 	return 0;
@@ -492,7 +485,7 @@ static int load_day(struct sqlite_store *store, int64_t day, struct error *err)
 
 static bool has_day(const int64_t *days, size_t count, int64_t day)
 {
-	return count && bsearch(&day, days, count, sizeof(*days), compare_days);
+	return count && bsearch(&day, days, count, sizeof(*days), compare_i64);
 }
 
 int days_load(struct sqlite_store *store, struct error *err)
