@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,6 +73,57 @@ int file_replace(const char *path, const void *bytes, size_t size)
 	r = file_replace_at(fd, slash ? slash + 1 : path, bytes, size);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int read_all(int fd, char *to, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = read(fd, to, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO; /* it became shorter */
+		to += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int read_regular(int fd, const char *path, size_t max, char **ret_text,
+	struct stat *ret_stat, struct error *err)
+{
+	CLEANUP(string_free) char *text = NULL;
+	int r;
+
+	if (fstat(fd, ret_stat) < 0)
+		return -errno;
+	if (!S_ISREG(ret_stat->st_mode))
+		return error_set(err, -EINVAL, "'%s' is no file", path);
+	if ((uintmax_t)ret_stat->st_size > max)
+		return error_set(err, -EFBIG, "'%s' is larger than %zu bytes", path, max);
+	text = calloc((size_t)ret_stat->st_size + 1, 1);
+	if (!text)
+		return -ENOMEM;
+	r = read_all(fd, text, (size_t)ret_stat->st_size);
+	if (r < 0)
+		return error_set(err, r, "cannot read '%s': %s", path, strerror(-r));
+	*ret_text = text;
+	text = NULL;
+	return 0;
+}
+
+int file_read(
+	const char *path, size_t max, char **ret_text, struct stat *ret_stat, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait */
+	int r;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open '%s': %s", path, strerror(errno));
+	r = read_regular(fd, path, max, ret_text, ret_stat, err);
 	close(fd);
 	return r;
 }

@@ -2,10 +2,12 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #pragma once
 
-/* Small files that are replaced as a whole. */
+/* Small files that are read and replaced as a whole. */
 
 #include <stddef.h>
+#include <sys/stat.h>
 
+#include "base/error.h"
 #include "base/macros.h"
 
 /* Writes all of a file in the place of the one that is there, with the mode 0600: after a crash or
@@ -16,3 +18,8 @@ MUST_CHECK int file_replace_at(int directory_fd, const char *name, const void *b
 
 /* The same, and syncs the directory; where only that failed, the new content is there. */
 MUST_CHECK int file_replace(const char *path, const void *bytes, size_t size);
+
+/* All of a regular file of at most `max` bytes, with a NUL behind it, for the caller to free; and
+ * its stat. -EINVAL: it is none; -EFBIG; or -errno, with a text. */
+MUST_CHECK int file_read(
+	const char *path, size_t max, char **ret_text, struct stat *ret_stat, struct error *err);

@@ -3,7 +3,6 @@
 #include "model/access.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 enum { DIGEST_BYTES = 32, TOKENS_MAX = 10 * 1000 };
@@ -159,11 +159,6 @@ static int check_file(const struct access *access, struct error *err)
 {
 	const struct stat *stat = &access->stat;
 
-	if (!S_ISREG(stat->st_mode))
-		return error_set(err, -EINVAL, "'%s' is no file", access->path);
-	if (stat->st_size > ACCESS_FILE_MAX)
-		return error_set(
-			err, -EFBIG, "'%s' is larger than %d bytes", access->path, ACCESS_FILE_MAX);
 	if (stat->st_uid != 0 && stat->st_uid != geteuid())
 		return error_set(err, -EPERM,
 			"'%s' belongs to another user than root and the one who runs this",
@@ -176,36 +171,16 @@ static int check_file(const struct access *access, struct error *err)
 	return 0;
 }
 
-static int read_text(struct access *access, int fd)
-{
-	size_t size = (size_t)access->stat.st_size, used = 0;
-	ssize_t more;
-
-	access->text = calloc(size + 1, 1);
-	access->entries = calloc(TOKENS_MAX, sizeof(*access->entries));
-	if (!access->text || !access->entries)
-		return -ENOMEM;
-	while (used < size && (more = read(fd, access->text + used, size - used)) != 0) {
-		if (more < 0)
-			return -errno;
-		used += (size_t)more;
-	}
-	return 0;
-}
-
 static int load(struct access *access, struct error *err)
 {
-	int fd = open(access->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int r;
+	int r = file_read(access->path, ACCESS_FILE_MAX, &access->text, &access->stat, err);
 
-	if (fd < 0)
-		return error_set(
-			err, -errno, "cannot open '%s': %s", access->path, strerror(errno));
-	r = fstat(fd, &access->stat) < 0 ? -errno : check_file(access, err);
 	if (r == 0)
-		r = read_text(access, fd);
-	close(fd);
-	return r == 0 ? take_lines(access, err) : r;
+		r = check_file(access, err);
+	if (r < 0)
+		return r;
+	access->entries = calloc(TOKENS_MAX, sizeof(*access->entries));
+	return access->entries ? take_lines(access, err) : -ENOMEM;
 }
 
 int access_load(const char *path, struct access **ret_access, struct error *err)

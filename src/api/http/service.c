@@ -3,13 +3,11 @@
 #include "api/http/service.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/log.h"
+#include "base/file.h"
 
 enum {
 	PEM_MAX = 256 * 1024,
@@ -19,38 +17,15 @@ enum {
 	REQUEST_TIMEOUT_MS = 300 * 1000,
 };
 
-static int read_fd(int fd, const char *path, mode_t forbidden, char **ret_text, struct error *err)
-{
-	CLEANUP(string_free) char *text = calloc(PEM_MAX + 1, 1);
-	struct stat stat;
-	ssize_t size;
-
-	if (!text)
-		return -ENOMEM;
-	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size > PEM_MAX)
-		return error_set(
-			err, -EINVAL, "'%s' is no file of at most %d bytes", path, PEM_MAX);
-	if (stat.st_mode & forbidden)
-		return error_set(
-			err, -EPERM, "'%s' may be used by others; its mode should be 0600", path);
-	size = read(fd, text, PEM_MAX);
-	if (size != stat.st_size)
-		return error_set(err, -EIO, "cannot read '%s'", path);
-	*ret_text = text;
-	text = NULL;
-	return 0;
-}
-
 static int read_pem(const char *path, mode_t forbidden, char **ret_text, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int r;
+	struct stat stat;
+	int r = file_read(path, PEM_MAX, ret_text, &stat, err);
 
-	if (fd < 0)
-		return error_set(err, -errno, "cannot open '%s': %s", path, strerror(errno));
-	r = read_fd(fd, path, forbidden, ret_text, err);
-	close(fd);
-	return r;
+	return r == 0 && stat.st_mode & forbidden
+		       ? error_set(err, -EPERM,
+				 "'%s' may be used by others; its mode should be 0600", path)
+		       : r;
 }
 
 static int read_certificate(struct service *service, const struct config *config, struct error *err)
@@ -126,7 +101,7 @@ struct service *service_free(struct service *service)
 	scopes_deinit(&service->scopes);
 	free(service->certificate);
 	if (service->key)
-		explicit_bzero(service->key, PEM_MAX);
+		explicit_bzero(service->key, strlen(service->key));
 	free(service->key);
 	free(service);
 	return NULL;
