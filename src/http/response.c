@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include <errno.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "http/exchange.h"
 
 static const struct {
@@ -17,7 +17,6 @@ static const struct {
 	{ 403, "Forbidden" },
 	{ 404, "Not Found" },
 	{ 405, "Method Not Allowed" },
-	{ 406, "Not Acceptable" },
 	{ 409, "Conflict" },
 	{ 413, "Content Too Large" },
 	{ 414, "URI Too Long" },
@@ -71,12 +70,6 @@ void http_respond_in_pieces(struct http_response *response, const char *type, ht
 	response->free_context = free_context;
 }
 
-static int append(const char *piece, size_t size, void *to)
-{
-	buffer_write(to, piece, size);
-	return 0;
-}
-
 /* The context stays: a piece that refuses is called with it. */
 void http_refuse(struct http_response *response, unsigned int status, const char *detail, ...)
 {
@@ -92,7 +85,7 @@ void http_refuse(struct http_response *response, unsigned int status, const char
 	response->type = "application/problem+json";
 	problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
 		title_of(status), "status", (int)status, "detail", text.text);
-	json_dump_callback(problem, append, &response->body, JSON_COMPACT | JSON_ENSURE_ASCII);
+	(void)json_write(problem, &response->body); /* check_body looks for what failed */
 	json_decref(problem);
 	response->next = NULL;
 }

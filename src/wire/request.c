@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "base/time-text.h"
 
@@ -151,15 +152,7 @@ json_t *answer_new(enum answer_code code, const char *message, json_t *data)
 		data ? data : json_null());
 }
 
-static int take_piece(const char *piece, size_t size, void *to)
-{
-	buffer_write(to, piece, size);
-	return 0;
-}
-
 int answer_encode(const json_t *answer, struct buffer *to)
 {
-	if (json_dump_callback(answer, take_piece, to, JSON_COMPACT | JSON_ENSURE_ASCII) < 0)
-		return -ENOMEM;
-	return buffer_check(to);
+	return json_write(answer, to);
 }

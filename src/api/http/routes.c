@@ -10,6 +10,7 @@
 
 #include "api/http/service.h"
 #include "api/projects.h"
+#include "base/json.h"
 #include "base/time-text.h"
 #include "base/when.h"
 
@@ -61,18 +62,6 @@ static void refuse(struct http_response *response, enum answer_code code, const 
 	if (code == ANSWER_UNAVAILABLE)
 		http_response_header(response, "Retry-After", "1");
 	http_refuse(response, (unsigned int)code, "%s", err->text);
-}
-
-static int take_piece(const char *piece, size_t size, void *to)
-{
-	buffer_write(to, piece, size);
-	return 0;
-}
-
-static void write_json(struct buffer *to, const json_t *value)
-{
-	json_dump_callback(
-		value, take_piece, to, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
 }
 
 /* The token's projects, or those of them that are asked for. */
@@ -234,7 +223,7 @@ static void add_answer(struct asking *asking, const json_t *data, struct buffer 
 		return;
 	json_object_set_new(asking->seen, id, json_true());
 	buffer_print(to, "%s", asking->has_answers ? ",\n" : "");
-	write_json(to, data);
+	(void)json_write(data, to); /* a buffer keeps that it failed */
 	asking->has_answers = true;
 }
 
@@ -323,7 +312,7 @@ static void answer_once(struct asking *asking, const char *member, struct http_r
 
 		if (member)
 			buffer_print(to, "{\"%s\": ", member);
-		write_json(to, data);
+		(void)json_write(data, to);
 		buffer_print(to, member ? "}\n" : "\n");
 	} else {
 		refuse(response, code, &err);
