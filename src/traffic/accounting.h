@@ -11,8 +11,8 @@
  * Reads what `iptables-save -c` prints, of either flavor, and ip6tables-save the same. The comment
  * has the instance's number (112 is instance-00000070) and the address; the blanks at its ends may
  * be missing. A rule, which is one line, counts what goes out if it names the address as its
- * source, and what comes in if as its destination; one that names neither goes by its interface: out
- * by -o, else in by -i.
+ * source, and what comes in if as its destination; one that names neither goes by its interface:
+ * out by -o, else in by -i.
  *
  * A rule is refused, and counted as such, if it is not known to count one direction of just that
  * address: it is damaged, it names another address, a wider one, a negated one or both ends, or it
