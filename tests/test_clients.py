@@ -145,6 +145,11 @@ def test_traffic_of_old_workers_has_no_directions(server, run):
     assert cells(line)[:9] == ["instance-0000002", "10.0.0.2", "-", "-", "-", "-", "10240",
                                "-", "-"]
     assert cells(line)[9].startswith("unknown")
+    send_info(server, UUID, "instance-0000002", "h1")  # and now a worker of ours
+    send_readings(server, [reading((1332897600 + i * 60) * 1000, [
+        ["vmnetwork", "10.0.0.2", traffic(i, i)]]) for i in range(6, 9)])
+    line = run("traffic", UUID, "--from", "1332897600", "--to", "1332898200").splitlines()[2]
+    assert cells(line)[4:9] == ["2", "2", "10244", "-", "-"]
 
 
 def test_the_rate_of_traffic_is_of_the_newest_two_readings(server, run):
@@ -162,7 +167,7 @@ def test_the_rate_of_traffic_is_of_the_newest_two_readings(server, run):
     assert cells(run("traffic").splitlines()[2])[2:4] == ["-", "1"]
 
 
-def test_on_a_terminal_traffic_is_shown_until_it_is_interrupted(server, api, tmp_path):  # noqa: F811
+def test_on_a_terminal_traffic_is_shown_until_interrupted(server, api, tmp_path):  # noqa: F811
     send_readings(server, [reading(int(time.time()) * 1000,
                                    [["vmnetwork", "10.0.0.3", traffic(1, 2)]])])
     master, terminal = pty.openpty()
