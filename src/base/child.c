@@ -87,7 +87,8 @@ int child_start(struct child *child, const char *path, char *const *arguments)
 	struct pipes pipes;
 	int r = open_pipes(&pipes);
 
-	return r < 0 ? r : keep_pipes(child, &pipes, spawn(&pipes, path, arguments, &child->pid));
+	return r < 0 ? r
+		     : keep_pipes(child, &pipes, spawn(&pipes, path, arguments, &child->pid));
 }
 
 /* The kernel counts the folders in a folder as links, and each thread has one. */
