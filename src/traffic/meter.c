@@ -165,6 +165,7 @@ static void name_rules(struct meter *meter, const struct traffic_wish *wish)
 {
 	uint64_t hash = TEXT_HASH_SEED;
 	const struct traffic_address *address;
+	char name[sizeof(meter->rules)];
 
 	for (size_t i = 0; i < wish->internal_count; i++) {
 		address = &wish->internal[i].address;
@@ -172,7 +173,11 @@ static void name_rules(struct meter *meter, const struct traffic_wish *wish)
 		hash = text_hash(hash, address->bytes, sizeof(address->bytes));
 		hash = text_hash(hash, &wish->internal[i].length, 1);
 	}
-	snprintf(meter->rules, sizeof(meter->rules), "kanyun %d %016" PRIx64, DEFINITION, hash);
+	snprintf(name, sizeof(name), "kanyun %d %016" PRIx64, DEFINITION, hash);
+	if (strcmp(meter->rules, name) == 0)
+		return;
+	memcpy(meter->rules, name, sizeof(name));
+	meter->has_layout = false; /* it was judged by another name */
 }
 
 static bool is_same_chain(const struct kernel_chain *a, const struct kernel_chain *b)
