@@ -55,7 +55,7 @@ class Namespace:
     """with namespace: what is opened and started there belongs to it for ever."""
 
     def __init__(self):
-        self.homes = []
+        self.homes = threading.local()  # each thread is in a namespace of its own
         home = own_namespace()
         call(LIBC.unshare, CLONE_NEWNET)
         self.fd = own_namespace()
@@ -65,12 +65,12 @@ class Namespace:
         self.ip("link set lo up")
 
     def __enter__(self):
-        self.homes.append(own_namespace())
+        self.homes.stack = [*getattr(self.homes, "stack", ()), own_namespace()]
         call(LIBC.setns, self.fd, CLONE_NEWNET)
         return self
 
     def __exit__(self, *unused):
-        home = self.homes.pop()
+        home = self.homes.stack.pop()
         call(LIBC.setns, home, CLONE_NEWNET)
         os.close(home)
 
