@@ -52,8 +52,7 @@ class Meter:
         self.api_port = api.endpoints["rep"].rpartition(":")[2]
         self.questions = Questions(api.endpoints["rep"])
         self.start_worker(**worker)
-        if is_metering:
-            self.tick()
+        self.begin = self.tick() if is_metering else None
 
     def start_worker(self, kind=Worker, **keywords):
         self.worker = self.start(kind, *self.options, **keywords)
@@ -68,11 +67,19 @@ class Meter:
 
     # What was counted.
 
-    def ticks(self, tap, group="vmnetwork", parameter=None):
-        """The times of whole seconds at which it was read."""
-        series = self.server.scan(self.instances.uuids[tap], group, parameter=parameter,
-                                  begin=ms_now() - 30_000)
-        return {at for samples in series.values() for at, _ in samples if at % 1000 == 0}
+    def series(self, tap, group="vmnetwork", begin=0):
+        """All of the instance, each life apart."""
+        return harness.decode_series(self.server.questions.ask("store.scan", **{
+            "uuid": self.instances.uuids[tap], "group": harness.GROUPS.index(group),
+            "columns": 0xffff, "from": begin, "to": 4102444800000, "maximum": 1_000_000})[1])
+
+    def ticks(self, tap, group="vmnetwork"):
+        """{parameter: the times of whole seconds at which it was read}"""
+        found = {}
+        for one in self.series(tap, group, ms_now() - 30_000):
+            found.setdefault(one["parameter"], set()).update(
+                at for at, _ in one["samples"] if at % 1000 == 0)
+        return found
 
     def tick(self, labels=None):
         """Waits for a round that is read from now on; gives its time (ms). labels: {tap:
@@ -80,19 +87,23 @@ class Meter:
         since = ms_now()
 
         def read():
-            common = None
+            times = []
             for tap, addresses in (labels or self.instances.taps).items():
-                for address in addresses:
-                    times = self.ticks(tap, parameter=address)
-                    common = times if common is None else common & times
-            return min((at for at in common if at >= since), default=None)
+                found = self.ticks(tap)
+                times += [found.get(address, set()) for address in addresses]
+            return min((at for at in set.intersection(*times) if at >= since), default=None)
 
         return until(read, "a round with all addresses")
 
     def wait_rounds(self, count, tap="vnet-a", group="cpu"):
         """Rounds of what needs no traffic."""
         since = ms_now()
-        until(lambda: sum(at >= since for at in self.ticks(tap, group)) >= count, "rounds")
+
+        def read():
+            times = set().union(*self.ticks(tap, group).values())
+            return sum(at >= since for at in times) >= count
+
+        until(read, f"{count} rounds")
 
     def usage(self, tap, address, metric, begin, end):
         answer = self.questions.ask(
@@ -113,17 +124,14 @@ class Meter:
         return tuple(values)
 
     def is_known(self, tap, address):
-        return bool(self.server.scan(self.instances.uuids[tap], "vmnetwork", parameter=address))
+        return any(one["parameter"] == address for one in self.series(tap))
 
     def check_lives(self):
         """No counter goes back within its life."""
-        for tap, one in self.instances.uuids.items():
-            payload = self.server.questions.ask("store.scan", **{
-                "uuid": one, "group": harness.GROUPS.index("vmnetwork"), "columns": 0xffff,
-                "from": 0, "to": 4102444800000, "maximum": 1_000_000})[1]
-            for series in harness.decode_series(payload):
-                values = [value for _, value in series["samples"]]
-                assert values == sorted(values) and min(values) >= 0, (tap, series)
+        for tap in self.instances.taps:
+            for one in self.series(tap):
+                values = [value for _, value in one["samples"]]
+                assert values == sorted(values) and min(values, default=0) >= 0, (tap, one)
 
 
 def differences(after, before):

@@ -10,7 +10,9 @@ from and to the guests' addresses are those that were sent on purpose."""
 
 import ctypes
 import ipaddress
+import json
 import os
+import pathlib
 import select
 import socket
 import struct
@@ -154,6 +156,10 @@ def marker(text):
     return b"\xff" * 6 + b"\x02" + b"\0" * 5 + struct.pack(">H", MARKER) + text.encode()
 
 
+def mac_of(namespace, device):
+    return json.loads(namespace.run("ip", "-j", "link", "show", device))[0]["address"]
+
+
 def offloads(namespace, device, are_on):
     """Whether segments are joined into large packets."""
     state = "on" if are_on else "off"
@@ -165,7 +171,7 @@ class Network:
 
     def __init__(self):
         self.host = Namespace()
-        self.host.ip("link add br0 type bridge mcast_snooping 0 stp_state 0",
+        self.host.ip("link add br0 address 02:00:00:00:00:fe type bridge mcast_snooping 0",
                      "link set br0 addrgenmode none up")
         self.guests = {}
         for number, (tap, addresses) in enumerate(TAPS.items(), 1):
@@ -192,6 +198,23 @@ class Network:
         for place in self.places:
             offloads(self.host, place.port, are_on)
             offloads(place.namespace, "eth0", are_on)
+
+    def route(self):
+        """From here on the outside is reached through the host's routing, not at the bridge."""
+        with self.host:
+            for version in ("ipv4", "ipv6"):
+                pathlib.Path(f"/proc/sys/net/{version}/conf/all/forwarding").write_text("1")
+        bridge, uplink = mac_of(self.host, "br0"), mac_of(self.host, "uplink")
+        self.host.ip("link set uplink nomaster", *(
+            line for place, device in ((self.outside, "uplink"), *(
+                (guest, "br0") for guest in self.guests.values()))
+            for address in place.addresses for line in (
+                f"route add {address} dev {device}",
+                f"neigh replace {address} lladdr {place.mac} dev {device} nud permanent")))
+        for guest in self.guests.values():
+            guest.resolve([(address, bridge) for address in self.outside.addresses])
+        self.outside.resolve([(address, uplink) for guest in self.guests.values()
+                              for address in guest.addresses])
 
     def place_of(self, address):
         return next(place for place in self.places if address in place.addresses)

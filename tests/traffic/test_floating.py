@@ -26,7 +26,7 @@ def external(meter, address, begin, end):
 
 def test_traffic_counts_under_the_floating_address_of_its_time(network, oracle, start, tmp_path):
     path = tmp_path / "floating"
-    write(path, f"# FIXED FLOATING\n{A} {FIRST}\n")
+    write(path, f"# FLOATING FIXED\n{FIRST} {A}\n{SECOND} None None\n")
     labels = {"vnet-a": [FIRST, A_SECOND], "vnet-b": [B]}
     meter = Meter(start, tmp_path, f"traffic.floating_file={path}", is_metering=False)
     begin = meter.tick(labels)
@@ -39,7 +39,7 @@ def test_traffic_counts_under_the_floating_address_of_its_time(network, oracle, 
     assert external(meter, A_SECOND, begin, middle) == (0, second)
     assert not meter.is_known("vnet-a", A)
 
-    write(path, f"{A} {SECOND}\n{B} {FIRST}\n")  # one is given away
+    write(path, f"{SECOND} {A}\n{FIRST} {B}\n")  # one is given away
     labels = {"vnet-a": [SECOND, A_SECOND], "vnet-b": [FIRST]}
     later = meter.tick(labels)
     more = network.udp(A, OUTSIDE, 700, 5)
@@ -58,11 +58,11 @@ def test_traffic_counts_under_the_floating_address_of_its_time(network, oracle, 
 
 def test_a_file_with_a_mistake_leaves_the_addresses_as_they_were(network, start, tmp_path):
     path = tmp_path / "floating"
-    write(path, f"{A} {FIRST}\n")
+    write(path, f"{FIRST} {A}\n")
     labels = {"vnet-a": [FIRST]}
     meter = Meter(start, tmp_path, f"traffic.floating_file={path}", is_metering=False)
     begin = meter.tick(labels)
-    write(path, f"{A} no-address\n")
+    write(path, f"no-address {A}\n")
     meter.worker.wait_line("floating")
     sent = network.udp(A, OUTSIDE, 500, 11)
     end = meter.tick(labels)

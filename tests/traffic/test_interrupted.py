@@ -37,7 +37,7 @@ def meter(network, start, tmp_path):
 
 @pytest.fixture
 def watch(meter, oracle):
-    return Watch(meter, oracle)
+    return Watch(meter, oracle, meter.begin)
 
 
 def nft(network, text):
@@ -110,7 +110,7 @@ def test_whatever_is_done_to_the_rules_and_taps(network, oracle, meter):
     def change():
         nft(network, CHANGES[name].format(index=socket.if_nametoindex("vnet-a")))
 
-    watch = Watch(meter, oracle)
+    watch = Watch(meter, oracle, meter.begin)
     for name in CHANGES:
         assert interrupt(network, watch, change) > 0, name  # else nothing was interrupted
         watch = watch.following()
