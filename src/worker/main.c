@@ -194,6 +194,7 @@ static int start_collector(struct worker *worker, struct error *err)
 	const struct collector_context context = { .clock = worker->clock,
 		.config = config,
 		.host = worker->host,
+		.is_once = worker->program->has_flag,
 		.deliver = inbox_deliver,
 		.notice = inbox_notice,
 		.worker = worker->inbox };
