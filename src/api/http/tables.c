@@ -45,6 +45,7 @@ static const struct field of_usage[] = {
 	AMOUNT("uncertainty"),
 	PLAIN("coverage"),
 	PLAIN("covered_ms"),
+	PLAIN("window_ms"),
 	PLAIN("complete"),
 	LIST("reasons", "reason"),
 	AMOUNT("min"),
