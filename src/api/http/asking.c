@@ -21,6 +21,7 @@ void asking_free(void *context)
 	json_decref(asking->ids);
 	json_decref(asking->seen);
 	json_decref(asking->data);
+	groups_free(asking->groups);
 	free(asking);
 }
 

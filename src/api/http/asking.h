@@ -4,6 +4,7 @@
 
 /* One request on its way: the arguments of a method, from the parameters of a query. */
 
+#include "api/http/groups.h"
 #include "api/http/rows.h"
 #include "api/http/service.h"
 
@@ -17,9 +18,10 @@ struct asking {
 	json_t *ids;  /* that are still to be asked about, from `next` on */
 	json_t *seen; /* ids that were answered: two names may be one instance */
 	size_t next;
-	bool is_open, has_answers;
+	bool is_open, has_answers, is_summed;
 	json_t *data; /* the answer whose rows are written; NULL: none */
 	struct rows rows;
+	struct groups *groups; /* NULL: each instance by itself */
 };
 
 /* NULL: it has refused. service is a struct service. */

@@ -2,6 +2,9 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include "api/http/bodies.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "base/json.h"
 
 enum { PIECE_ROWS = 1000 };
@@ -40,6 +43,12 @@ static bool ask_next(struct asking *asking, struct http_response *response, json
 static bool is_last(const struct asking *asking)
 {
 	return asking->next == json_array_size(asking->ids);
+}
+
+static void respond(struct asking *asking, struct http_response *response, http_piece_fn *next)
+{
+	http_respond_in_pieces(
+		response, presentation_type(&asking->presentation), next, asking, asking_free);
 }
 
 /* One instance a piece. */
@@ -107,16 +116,65 @@ static bool next_rows(void *context, struct http_response *response, struct buff
 	return asking->data || !is_last(asking);
 }
 
-static void respond(struct asking *asking, struct http_response *response, http_piece_fn *next)
-{
-	http_respond_in_pieces(
-		response, presentation_type(&asking->presentation), next, asking, asking_free);
-}
-
 void bodies_each(struct asking *asking, struct http_response *response)
 {
 	respond(asking, response,
 		asking->presentation.form == FORM_JSON ? next_instance : next_rows);
+}
+
+/* One instance a piece, of which nothing is written yet. Behind the last one the groups are there.
+ */
+static bool next_sum(void *context, struct http_response *response, struct buffer *to)
+{
+	struct asking *asking = context;
+	struct error err = { 0 };
+	json_t *data;
+	int r = 0;
+
+	if (is_last(asking)) {
+		groups_sort(asking->groups);
+		asking->is_summed = true;
+		return true;
+	}
+	if (!ask_next(asking, response, &data))
+		return false;
+	if (data)
+		r = groups_add(asking->groups, data, &err);
+	json_decref(data);
+	if (r < 0)
+		http_refuse(response, r == -E2BIG ? 413 : 500, "%s", error_text(&err, r));
+	return r == 0;
+}
+
+static bool next_group(void *context, struct http_response *response, struct buffer *to)
+{
+	struct asking *asking = context;
+	bool is_json = asking->presentation.form == FORM_JSON;
+	json_t *element = NULL;
+
+	if (!asking->is_summed)
+		return next_sum(asking, response, to);
+	if (!asking->is_open && is_json)
+		buffer_print(to, "{\"groups\": [\n");
+	else if (!asking->is_open)
+		rows_write_header(&asking->presentation, asking->table, to);
+	asking->is_open = true;
+	for (size_t i = 0; i < PIECE_ROWS && (element = groups_next(asking->groups)); i++) {
+		const struct row row = { .inner = element };
+
+		buffer_print(to, "%s", is_json && asking->has_answers ? ",\n" : "");
+		rows_write(&asking->presentation, asking->table, &row, to);
+		asking->has_answers = true;
+		json_decref(element);
+	}
+	if (!element && is_json)
+		buffer_print(to, "\n]}\n");
+	return element != NULL;
+}
+
+void bodies_groups(struct asking *asking, struct http_response *response)
+{
+	respond(asking, response, next_group);
 }
 
 static void write_whole(

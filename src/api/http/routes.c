@@ -9,6 +9,7 @@
 
 #include "api/http/bodies.h"
 #include "api/http/tables.h"
+#include "model/metric.h"
 
 /* A new request whose answer may have any form; NULL: it is refused. */
 static struct asking *begin(void *context, const struct http_request *request, const char *method,
@@ -22,16 +23,29 @@ static struct asking *begin(void *context, const struct http_request *request, c
 	return NULL;
 }
 
+/* What usage is asked with, for its groups: sums over devices, too. */
+static void name_groups(struct asking *asking)
+{
+	json_t *args = asking->args;
+
+	if (!groups_argument(asking->groups))
+		json_object_del(args, "by");
+	if (!json_object_get(args, "parameter"))
+		json_object_set_new(args, "parameter", json_string("total"));
+}
+
 static void answer_each(
 	struct asking *asking, const struct http_request *request, struct http_response *response)
 {
 	if (!asking)
 		return;
 	asking_set_texts(asking, request);
+	if (asking->groups)
+		name_groups(asking);
 	if (asking_set_window(asking, request, response) &&
 		asking_set_step(asking, request, response) &&
 		asking_select(asking, request, response))
-		bodies_each(asking, response);
+		(asking->groups ? bodies_groups : bodies_each)(asking, response);
 	else
 		asking_free(asking);
 }
@@ -51,12 +65,63 @@ static bool set_explain(
 	return true;
 }
 
+/* Over several instances, gauges have no sum. */
+static bool are_summable(const struct http_request *request, struct http_response *response)
+{
+	const char *name, *parameter;
+
+	for (size_t i = 0; (name = http_request_query(request, "metric", i)); i++) {
+		const struct metric *metric;
+
+		parameter = http_request_query(request, "parameter", 0);
+		parameter = parameter ? parameter : "total";
+		metric = metric_by_question(name, &parameter);
+		if (!metric || metric->kind != METRIC_GAUGE)
+			continue;
+		http_refuse(response, 400,
+			"metric '%s' is a gauge, which has no sum; ask without 'by', or by id",
+			name);
+		return false;
+	}
+	return true;
+}
+
+/* Is it a sum over instances? Which are then not named one by one, but for by=instance. */
+static bool is_of_groups(const struct http_request *request)
+{
+	const char *by = http_request_query(request, "by", 0);
+
+	return by && (strcmp(by, "instance") == 0 || !http_request_query(request, "id", 0));
+}
+
+static bool set_groups(
+	struct asking *asking, const struct http_request *request, struct http_response *response)
+{
+	const char *by = http_request_query(request, "by", 0);
+
+	if (json_is_true(json_object_get(asking->args, "explain"))) {
+		http_refuse(response, 400, "parameter 'explain' does not go with groups");
+		return false;
+	}
+	asking->groups = groups_new(by);
+	if (!asking->groups) {
+		http_refuse(response, 400,
+			"parameter 'by' is '%s'; expected instance, project, flavor or host", by);
+		return false;
+	}
+	asking->table = &table_groups;
+	return are_summable(request, response);
+}
+
 static void get_usage(
 	void *context, const struct http_request *request, struct http_response *response)
 {
 	struct asking *asking = begin(context, request, "usage", &table_usage, response);
 
-	if (!asking || set_explain(asking, request, response))
+	if (!asking)
+		return;
+	if (set_explain(asking, request, response) &&
+		(!is_of_groups(request) || set_groups(asking, request, response)))
 		answer_each(asking, request, response);
 	else
 		asking_free(asking);

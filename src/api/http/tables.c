@@ -63,6 +63,25 @@ static const struct field of_usage[] = {
 	INNER(AMOUNT, "usage"),
 };
 
+static const struct field of_groups[] = {
+	PLAIN("by"),
+	PLAIN("group"),
+	PLAIN("name"),
+	PLAIN("metric"),
+	PLAIN("parameter"),
+	PLAIN("unit"),
+	TIME("from"),
+	TIME("to"),
+	AMOUNT("value"),
+	AMOUNT("uncertainty"),
+	PLAIN("coverage"),
+	PLAIN("covered_ms"),
+	PLAIN("window_ms"),
+	PLAIN("complete"),
+	LIST("reasons", "reason"),
+	PLAIN("instances"),
+};
+
 static const struct field of_series[] = {
 	PLAIN("id"),
 	PLAIN("metric"),
@@ -142,6 +161,7 @@ static const struct field of_metrics[] = {
 	}
 
 const struct table table_usage = TABLE("usages", false, of_usage);
+const struct table table_groups = TABLE(NULL, false, of_groups);
 const struct table table_series = TABLE("series", false, of_series);
 const struct table table_samples = TABLE("series", true, of_samples);
 const struct table table_instances = TABLE(NULL, false, of_instances);

@@ -7,5 +7,5 @@
 
 #include "api/http/presentation.h"
 
-extern const struct table table_usage, table_series, table_samples, table_instances, table_workers,
-	table_metrics;
+extern const struct table table_usage, table_groups, table_series, table_samples, table_instances,
+	table_workers, table_metrics;
