@@ -19,9 +19,12 @@ HOSTILE = '=HYPERLINK("http://x","a,b")'
 class Forms(Web):
     def fetch(self, path, query=(), accept=None):
         """(status, media type, bytes)"""
+        headers = {} if accept is None else {"Accept": accept}
+        if self.token:
+            headers["Authorization"] = "Bearer " + self.token
         connection = self.connect()
         target = path + ("?" + urllib.parse.urlencode(query, doseq=True) if query else "")
-        connection.request("GET", target, headers={"Accept": accept} if accept is not None else {})
+        connection.request("GET", target, headers=headers)
         response = connection.getresponse()
         body = response.read()
         connection.close()

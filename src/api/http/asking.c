@@ -165,8 +165,14 @@ static bool set_ids(
 	return false;
 }
 
-/* All instances of the projects, or that the token may see. */
-static bool list_ids(struct asking *asking, struct http_response *response)
+static bool ends_before(const json_t *instance, int64_t time_ms)
+{
+	int64_t last_ms;
+
+	return !presentation_time(json_object_get(instance, "last"), &last_ms) || last_ms < time_ms;
+}
+
+bool asking_list(struct asking *asking, int64_t since_ms, struct http_response *response)
 {
 	json_t *args = json_object(), *instances = NULL, *instance;
 	struct error err = { 0 };
@@ -182,7 +188,8 @@ static bool list_ids(struct asking *asking, struct http_response *response)
 	}
 	json_array_foreach(instances, i, instance)
 	{
-		json_array_append(asking->ids, json_object_get(instance, "id"));
+		if (!since_ms || !ends_before(instance, since_ms))
+			json_array_append(asking->ids, json_object_get(instance, "id"));
 	}
 	json_decref(instances);
 	return true;
@@ -201,7 +208,7 @@ bool asking_select(
 	if (json_array_size(asking->ids))
 		return true;
 	if (is_all || http_request_query(request, "project", 0))
-		return list_ids(asking, response);
+		return asking_list(asking, 0, response);
 	http_refuse(response, 400, "say which instances: id, project, or all=true");
 	return false;
 }

@@ -47,6 +47,10 @@ bool asking_set_step(
 bool asking_select(
 	struct asking *asking, const struct http_request *request, struct http_response *response);
 
+/* The ids: of all instances of the projects, or of those with samples at a time or later (0: any).
+ */
+bool asking_list(struct asking *asking, int64_t since_ms, struct http_response *response);
+
 /* true or false; false where it is not given. */
 bool asking_flag(const struct http_request *request, const char *name, bool *ret_flag,
 	struct http_response *response);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/http/bodies.h"
+#include "api/http/focus.h"
 #include "api/http/tables.h"
 #include "model/metric.h"
 
@@ -227,6 +228,8 @@ static const struct http_parameter of_series[] = { SELECTORS, WINDOW, { "metric"
 static const struct http_parameter of_instances[] = { { "project", true }, FORMS, END };
 static const struct http_parameter of_instance[] = { WINDOW, { "times", false }, END };
 static const struct http_parameter of_list[] = { FORMS, END };
+static const struct http_parameter of_focus[] = { { "month", false }, { "project", true },
+	{ "account", false }, { "provider", false }, { "currency", false }, END };
 
 const struct http_route service_routes[] = {
 	{ "/v1/usage", of_usage, get_usage },
@@ -237,5 +240,6 @@ const struct http_route service_routes[] = {
 	{ "/v1/metrics", of_list, get_metrics },
 	{ "/v1/workers", of_list, get_workers },
 	{ "/v1/status", NULL, get_status },
+	{ "/v1/export/focus", of_focus, focus_get },
 };
 const size_t service_route_count = ARRAY_SIZE(service_routes);
