@@ -12,6 +12,10 @@
 #include "api/http/tables.h"
 #include "model/metric.h"
 
+/* openapi.json, by tools/embed. */
+extern const unsigned char openapi[];
+extern const size_t openapi_size;
+
 /* A new request whose answer may have any form; NULL: it is refused. */
 static struct asking *begin(void *context, const struct http_request *request, const char *method,
 	const struct table *table, struct http_response *response)
@@ -213,6 +217,12 @@ static void get_status(
 		bodies_once(asking, NULL, response);
 }
 
+static void get_openapi(
+	void *context, const struct http_request *request, struct http_response *response)
+{
+	buffer_write(http_respond(response, "application/json"), openapi, openapi_size);
+}
+
 /* clang-format off */
 #define SELECTORS { "id", true }, { "project", true }, { "all", false }
 #define WINDOW { "from", false }, { "to", false }
@@ -241,5 +251,6 @@ const struct http_route service_routes[] = {
 	{ "/v1/workers", of_list, get_workers },
 	{ "/v1/status", NULL, get_status },
 	{ "/v1/export/focus", of_focus, focus_get },
+	{ "/v1/openapi.json", NULL, get_openapi },
 };
 const size_t service_route_count = ARRAY_SIZE(service_routes);
