@@ -28,7 +28,7 @@ static const struct {
 	{ "status", NULL },
 };
 
-static enum answer_code code_of(int r)
+enum answer_code method_code(int r)
 {
 	switch (r) {
 	case QUERY_NOT_FOUND:
@@ -58,7 +58,7 @@ static enum answer_code pass_on(const struct methods *context, const struct requ
 	int r = remote_store_ask(context->store, request->method, request->args, &answer, err);
 
 	if (r != 0)
-		return code_of(r);
+		return method_code(r);
 	code = (enum answer_code)json_integer_value(json_object_get(answer, "code"));
 	message = json_string_value(json_object_get(answer, "message"));
 	if (code == ANSWER_SUCCESS)
@@ -88,7 +88,7 @@ static enum answer_code ask(const struct methods *context, const struct request 
 		json_decref(data);
 		if (!*err->text)
 			error_set(err, 0, "%s", r > 0 ? "the store failed" : strerror(-r));
-		return code_of(r);
+		return method_code(r);
 	}
 	error_set(err, 0, "unknown method '%s'", request->method);
 	return ANSWER_BAD_REQUEST;

@@ -37,6 +37,9 @@ method_fn method_instances, method_list_instance, method_query_usage_report, met
 	method_series, method_usage, method_instance, method_metrics, method_retire, method_close,
 	method_closed;
 
+/* The code that a method's outcome or failure stands for. */
+enum answer_code method_code(int r);
+
 /* A window of time: `from` and `to` by these names; to is now if absent. Refuses one that is empty
  * or upside down. `from` may be absent if fallback_from_ms is not negative. */
 struct window {

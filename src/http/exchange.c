@@ -22,12 +22,47 @@
 
 enum { BLOCK_SIZE = 32 * 1024 };
 
+static void request_free(struct http_request *request)
+{
+	response_deinit(&request->response);
+	if (request->scope && request->server->options.release)
+		request->server->options.release(request->scope);
+	free(request);
+}
+
+void exchange_on_connection(void *server, struct MHD_Connection *connection, void **place,
+	enum MHD_ConnectionNotificationCode what)
+{
+	struct http_request **request;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*place = calloc(1, sizeof(*request));
+		return;
+	}
+	request = *place;
+	if (request && *request)
+		request_free(*request);
+	free(request);
+	*place = NULL;
+}
+
+/* NULL: there was no memory for it. */
+static struct http_request **place_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
 void *exchange_on_uri(void *server, const char *uri, struct MHD_Connection *connection)
 {
-	struct http_request *request = calloc(1, sizeof(*request));
+	struct http_request **place = place_of(connection);
+	struct http_request *request = place ? calloc(1, sizeof(*request)) : NULL;
 
 	if (!request)
 		return NULL;
+	*place = request;
 	request->server = server;
 	request->connection = connection;
 	request->uri_result = uri_parse(uri, &request->uri, &request->uri_error);
@@ -275,8 +310,6 @@ void exchange_on_end(void *server, struct MHD_Connection *connection, void **req
 	if (!request)
 		return;
 	*request_place = NULL;
-	response_deinit(&request->response);
-	if (request->scope && request->server->options.release)
-		request->server->options.release(request->scope);
-	free(request);
+	*place_of(connection) = NULL;
+	request_free(request);
 }
