@@ -52,6 +52,9 @@ const struct config_key settings_keys[] = {
 		"What old workers send as cpu: nanoseconds of CPU time, or a percentage."),
 	INTEGER("server", "seal_after_seconds", "1200", 1, 86400,
 		"Readings rest in the journal for so long before they are packed into chunks."),
+	TEXT("server", "http_host", "127.0.0.1",
+		"Address that kanyun-server listens on for HTTP; * is every one."),
+	PORT("server", "http_port", "0", "HTTP: /metrics for Prometheus; 0: off."),
 
 	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
 	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/time-text.h"
 #include "base/when.h"
+#include "http/scrape.h"
 
 enum { IDS_MAX = 100 };
 
@@ -385,6 +386,27 @@ static void get_status(
 	answer_operator(context, request, "status", NULL, response);
 }
 
+static void write_metrics(void *context, struct exposition *to)
+{
+	const struct service *service = context;
+
+	methods_expose(service->methods, to);
+}
+
+static void scrape(
+	void *context, const struct http_request *request, struct http_response *response)
+{
+	const struct scope *scope = http_request_scope(request);
+	const struct service *service = context;
+	const struct scrape_self self = { "kanyun_build_info", "kanyun-api", KANYUN_VERSION,
+		service->started_ms };
+
+	if (scope->projects)
+		http_refuse(response, 403, "a token of projects may not see this");
+	else
+		scrape_answer(request, response, &self, write_metrics, context);
+}
+
 #define SELECTORS                                                                                  \
 	{ "id", true }, { "project", true },                                                       \
 	{                                                                                          \
@@ -416,5 +438,6 @@ const struct http_route service_routes[] = {
 	{ "/v1/metrics", NULL, get_metrics },
 	{ "/v1/workers", NULL, get_workers },
 	{ "/v1/status", NULL, get_status },
+	{ "/metrics", NULL, scrape },
 };
 const size_t service_route_count = ARRAY_SIZE(service_routes);
