@@ -57,23 +57,31 @@ static const char *family(const struct exposition *exposition)
 	return exposition->families[exposition->family_count - 1];
 }
 
-static const char *escape_of(char c)
+static void write_escaped(struct buffer *to, const char *value)
 {
-	return c == '\\' ? "\\\\" : c == '"' ? "\\\"" : c == '\n' ? "\\n" : NULL;
+	while (*value) {
+		size_t plain = strcspn(value, "\\\"\n");
+
+		buffer_write(to, value, plain);
+		value += plain;
+		if (*value)
+			buffer_print(to, "\\%c", *value == '\n' ? 'n' : *value);
+		value += *value != '\0';
+	}
 }
 
 /* One sample with a value that is no UTF-8 would cost the whole scrape. */
 static void write_value(struct buffer *to, const char *value)
 {
-	bool is_utf8 = text_is_utf8(value, strlen(value));
-	const char *escape;
+	char piece[2] = "";
 
-	for (const char *c = value; *c; c++) {
-		escape = escape_of(*c);
-		if (escape)
-			buffer_write(to, escape, 2);
-		else
-			buffer_write_u8(to, is_utf8 || !(*c & 0x80) ? (uint8_t)*c : '?');
+	if (text_is_utf8(value, strlen(value))) {
+		write_escaped(to, value);
+		return;
+	}
+	for (; *value; value++) {
+		*piece = *value & 0x80 ? '?' : *value;
+		write_escaped(to, piece);
 	}
 }
 

@@ -25,6 +25,8 @@
 static const char *const stores[] = { "sqlite", "memory", NULL };
 static const char *const cpu_forms[] = { "time", "percent", NULL };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const dialects[] = { "inovex", "tinkoff", NULL };
+static const char *const metrics_labels[] = { "domain", "nova", NULL };
 static const char *const collectors[] = { "libvirt", "fake", NULL };
 
 const struct config_key settings_keys[] = {
@@ -99,6 +101,14 @@ const struct config_key settings_keys[] = {
 		"dropped."),
 	INTEGER("worker", "monitor_timeout", "5", 1, 300,
 		"Seconds after which an answer that asks QEMU itself is given up."),
+	TEXT("worker", "http_host", "127.0.0.1",
+		"Address that kanyun-worker listens on for HTTP; * is every one."),
+	PORT("worker", "http_port", "0",
+		"HTTP: /metrics for Prometheus, whose exporters of libvirt have 9177; 0: off."),
+	CHOICE("worker", "metrics_dialect", "inovex", dialects,
+		"The exporter whose names /metrics uses."),
+	CHOICE("worker", "metrics_labels", "domain", metrics_labels,
+		"nova: every series of a domain has project_id and instance_id, too."),
 
 	TEXT("client", "api_host", "127.0.0.1", "Host of kanyun-api."),
 	PORT("client", "api_port", "5556", "The api_port of kanyun-api."),
