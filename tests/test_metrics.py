@@ -139,8 +139,9 @@ class Prometheus:
         return until(lambda: len(is_up()) == count, "Prometheus has scraped all targets")
 
     def wait_equal(self, name, scraped):
-        """Waits until it holds exactly the samples of that name."""
-        wanted = {labels: value for labels, value in scraped.samples[name].items()}
+        """Waits until it holds exactly the samples of that name; to it an empty label is none."""
+        wanted = {frozenset(pair for pair in labels if pair[1]): value
+                  for labels, value in scraped.samples[name].items()}
 
         def held():
             return {frozenset(pair for pair in labels
@@ -339,6 +340,9 @@ INOVEX = {
     "domain_openstack_info": ("gauge", ("instance_name", "instance_id", "flavor_name",
                                         "user_name", "user_id", "project_name", "project_id")),
     "domain_timed_out": ("gauge", ()),
+    # Of these the labels that kanyun knows.
+    "domain_block_stats_info": ("gauge", DEVICE),
+    "domain_interface_stats_info": ("gauge", ("target_device", "mac_address")),
 }
 
 
@@ -407,8 +411,8 @@ def test_absent_is_not_zero(start_worker):
     check(scraped)
     of_vnet1 = {name: scraped.all(name, target_device="vnet1") for name in scraped.samples
                 if "interface_stats" in name and scraped.all(name, target_device="vnet1")}
-    assert set(of_vnet1) == {"libvirt_domain_interface_stats_receive_bytes_total",
-                             "libvirt_domain_interface_stats_receive_packets_total"}
+    assert set(of_vnet1) == {f"libvirt_domain_interface_stats_{name}" for name in (
+        "info", "receive_bytes_total", "receive_packets_total")}
     assert of_vnet1["libvirt_domain_interface_stats_receive_packets_total"] == ["0"]  # it was read
     of_bare = {name for name in scraped.samples if scraped.all(name, domain="bare")}
     assert of_bare == {"libvirt_" + name for name in (

@@ -3,7 +3,6 @@
 #include "http/exposition.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -52,21 +51,25 @@ void exposition_family(struct exposition *exposition, const char *name, enum exp
 	buffer_print(exposition->to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, types[type]);
 }
 
-static const char *family(const struct exposition *exposition)
+/* There are a hundred thousand of these on a large host: no printf. */
+static void write_text(struct buffer *to, const char *text)
 {
-	return exposition->families[exposition->family_count - 1];
+	buffer_write(to, text, strlen(text));
 }
 
 static void write_escaped(struct buffer *to, const char *value)
 {
 	while (*value) {
 		size_t plain = strcspn(value, "\\\"\n");
+		char c = value[plain];
 
 		buffer_write(to, value, plain);
 		value += plain;
-		if (*value)
-			buffer_print(to, "\\%c", *value == '\n' ? 'n' : *value);
-		value += *value != '\0';
+		if (!c)
+			return;
+		buffer_write_u8(to, '\\');
+		buffer_write_u8(to, c == '\n' ? 'n' : (uint8_t)c);
+		value++;
 	}
 }
 
@@ -85,49 +88,68 @@ static void write_value(struct buffer *to, const char *value)
 	}
 }
 
-static void write_label(struct buffer *to, const struct exposition_label *label, bool is_first)
-{
-	assert(is_name(label->name));
-	buffer_print(to, "%s%s=\"", is_first ? "{" : ",", label->name);
-	write_value(to, label->value);
-	buffer_write_u8(to, '"');
-}
-
+/* Leaves the braces open. */
 static void write_labels(
 	struct buffer *to, const struct exposition_label *labels, size_t label_count)
 {
-	for (size_t i = 0; i < label_count; i++)
-		write_label(to, &labels[i], i == 0);
+	for (size_t i = 0; i < label_count; i++) {
+		assert(is_name(labels[i].name));
+		write_text(to, i == 0 ? "{" : ",");
+		write_text(to, labels[i].name);
+		write_text(to, "=\"");
+		write_value(to, labels[i].value);
+		write_text(to, "\"");
+	}
+}
+
+/* value / 10^places without a sign: its digits from the last to the first, no zeros at the end. */
+static void write_magnitude(struct buffer *to, uint64_t value, unsigned int places)
+{
+	char text[32];
+	size_t at = sizeof(text);
+	bool is_any = false;
+
+	for (unsigned int i = 0; i < places; i++, value /= 10) {
+		is_any = is_any || value % 10;
+		if (is_any)
+			text[--at] = (char)('0' + value % 10);
+	}
+	if (is_any)
+		text[--at] = '.';
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	buffer_write(to, text + at, sizeof(text) - at);
 }
 
 static void write_decimal(struct buffer *to, int64_t value, unsigned int places)
 {
-	uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value, unit = 1;
-	unsigned int digits = places;
-
 	assert(places <= 18);
-	for (unsigned int i = 0; i < places; i++)
-		unit *= 10;
-	buffer_print(to, "%s%" PRIu64, value < 0 ? "-" : "", magnitude / unit);
-	magnitude %= unit;
-	if (!magnitude)
-		return;
-	for (; magnitude % 10 == 0; magnitude /= 10)
-		digits--;
-	buffer_print(to, ".%0*" PRIu64, (int)digits, magnitude);
+	if (value < 0)
+		write_text(to, "-");
+	write_magnitude(to, value < 0 ? -(uint64_t)value : (uint64_t)value, places);
+}
+
+static void write_sample(struct exposition *exposition, const char *suffix,
+	const struct exposition_label *labels, size_t label_count, int64_t value,
+	unsigned int places)
+{
+	struct buffer *to = exposition->to;
+
+	write_text(to, exposition->families[exposition->family_count - 1]);
+	write_text(to, suffix);
+	write_labels(to, labels, label_count);
+	write_text(to, label_count ? "} " : " ");
+	write_decimal(to, value, places);
+	write_text(to, "\n");
 }
 
 void exposition_decimal(struct exposition *exposition, const struct exposition_label *labels,
 	size_t label_count, int64_t value, unsigned int places)
 {
-	struct buffer *to = exposition->to;
-
 	assert(exposition->family_count && exposition->type != EXPOSITION_HISTOGRAM);
-	buffer_print(to, "%s", family(exposition));
-	write_labels(to, labels, label_count);
-	buffer_print(to, label_count ? "} " : " ");
-	write_decimal(to, value, places);
-	buffer_write_u8(to, '\n');
+	write_sample(exposition, "", labels, label_count, value, places);
 }
 
 /* bound_us 0: none. */
@@ -136,28 +158,17 @@ static void write_bucket(struct exposition *exposition, const struct exposition_
 {
 	struct buffer *to = exposition->to;
 
-	buffer_print(to, "%s_bucket", family(exposition));
+	write_text(to, exposition->families[exposition->family_count - 1]);
+	write_text(to, "_bucket");
 	write_labels(to, labels, label_count);
-	buffer_print(to, "%sle=\"", label_count ? "," : "{");
+	write_text(to, label_count ? ",le=\"" : "{le=\"");
 	if (bound_us)
-		write_decimal(to, (int64_t)bound_us, MICROSECONDS);
+		write_magnitude(to, bound_us, MICROSECONDS);
 	else
-		buffer_print(to, "+Inf");
-	buffer_print(to, "\"} %" PRIu64 "\n", count);
-}
-
-/* "_sum" or "_count". */
-static void write_end(struct exposition *exposition, const char *suffix,
-	const struct exposition_label *labels, size_t label_count, uint64_t value,
-	unsigned int places)
-{
-	struct buffer *to = exposition->to;
-
-	buffer_print(to, "%s%s", family(exposition), suffix);
-	write_labels(to, labels, label_count);
-	buffer_print(to, label_count ? "} " : " ");
-	write_decimal(to, (int64_t)value, places);
-	buffer_write_u8(to, '\n');
+		write_text(to, "+Inf");
+	write_text(to, "\"} ");
+	write_magnitude(to, count, 0);
+	write_text(to, "\n");
 }
 
 void exposition_histogram(struct exposition *exposition, const struct exposition_label *labels,
@@ -171,8 +182,9 @@ void exposition_histogram(struct exposition *exposition, const struct exposition
 		write_bucket(exposition, labels, label_count,
 			i < HISTOGRAM_BOUNDS ? histogram_bounds_us[i] : 0, count);
 	}
-	write_end(exposition, "_sum", labels, label_count, histogram->sum_us, MICROSECONDS);
-	write_end(exposition, "_count", labels, label_count, count, 0);
+	write_sample(
+		exposition, "_sum", labels, label_count, (int64_t)histogram->sum_us, MICROSECONDS);
+	write_sample(exposition, "_count", labels, label_count, (int64_t)count, 0);
 }
 
 void exposition_single(struct exposition *exposition, const char *name, enum exposition_type type,

@@ -83,9 +83,8 @@ static void write_value(const struct writing *writing, const struct labels *labe
 }
 
 static void write_column(const struct writing *writing, const struct dialect_family *family,
-	const struct board_instance *instance)
+	const struct metric *metric, const struct board_instance *instance)
 {
-	const struct metric *metric = metric_of_column(family->group, family->column);
 	const struct board_part *part = instance->parts[family->group];
 	struct labels labels;
 
@@ -109,13 +108,14 @@ static void write_columns(const struct writing *writing)
 {
 	for (size_t i = 0; i < dialect_family_count; i++) {
 		const struct dialect_family *family = &dialect_families[i];
+		const struct metric *metric = metric_of_column(family->group, family->column);
 		const char *name = family->names[writing->watch->dialect];
 
 		if (!name)
 			continue;
 		exposition_family(writing->to, name, family->type, family->help);
 		for (size_t k = 0; k < writing->view->count; k++)
-			write_column(writing, family, writing->view->instances[k]);
+			write_column(writing, family, metric, writing->view->instances[k]);
 	}
 }
 
@@ -209,27 +209,26 @@ static void write_meta(const struct writing *writing, const struct board_instanc
 	write_integer(writing, &labels, 1);
 }
 
-/* One of each name: the list is somebody's XML. */
-static bool is_first_of_its_name(const struct instance_info *info, size_t port)
+static const char *mac_of(const struct instance_info *info, const char *nic)
 {
-	for (size_t i = 0; i < port; i++)
-		if (strcmp(info->ports[i].nic, info->ports[port].nic) == 0)
-			return false;
-	return true;
+	for (size_t i = 0; info && i < info->port_count; i++)
+		if (strcmp(info->ports[i].nic, nic) == 0)
+			return info->ports[i].mac;
+	return "";
 }
 
 static void write_interfaces(const struct writing *writing, const struct board_instance *instance)
 {
-	const struct instance_info *info = instance->info;
+	const struct board_part *part = instance->parts[METRIC_GROUP_NIC];
 	struct labels labels;
 
-	for (size_t i = 0; info && i < info->port_count; i++) {
-		if (!*info->ports[i].nic || !is_first_of_its_name(info, i))
-			continue;
+	for (size_t i = 0; part && i < part->count; i++) {
+		const char *nic = part->tuples[i].parameter;
+
 		labels = labels_of(writing, instance);
-		add_label(&labels, "target_device", info->ports[i].nic);
+		add_label(&labels, "target_device", nic);
 		if (writing->watch->dialect == DIALECT_INOVEX)
-			add_label(&labels, "mac_address", info->ports[i].mac);
+			add_label(&labels, "mac_address", mac_of(instance->info, nic));
 		write_integer(writing, &labels, 1);
 	}
 }
