@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/macros.h"
+#include "http/questions.h"
 #include "model/metric.h"
 #include "query/gather.h"
 #include "query/identity.h"
@@ -19,7 +20,11 @@
 struct methods {
 	struct store *store; /* kanyun-server's */
 	const struct clock *clock;
+	struct questions *questions; /* counts what is asked; NULL: nobody does */
 };
+
+/* How often each method was asked. `questions` is there. */
+void methods_expose(const struct methods *methods, struct exposition *to);
 
 /* An answering_fn, whose context is a struct methods. */
 json_t *methods_answer(void *context, const struct request *request, struct buffer *payload);

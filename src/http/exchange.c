@@ -107,6 +107,11 @@ bool http_request_is_local(const struct http_request *request)
 	       ntohl(((const struct sockaddr_in *)info->client_addr)->sin_addr.s_addr) >> 24 == 127;
 }
 
+const struct http_server *http_request_server(const struct http_request *request)
+{
+	return request->server;
+}
+
 const void *http_request_scope(const struct http_request *request)
 {
 	return request->scope;

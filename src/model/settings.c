@@ -26,6 +26,8 @@ static const char *const stores[] = { "sqlite", "memory", NULL };
 static const char *const cpu_forms[] = { "time", "percent", NULL };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const sources[] = { "nft", "iptables", "none", NULL };
+static const char *const dialects[] = { "inovex", "tinkoff", NULL };
+static const char *const metrics_labels[] = { "domain", "nova", NULL };
 static const char *const collectors[] = { "libvirt", "fake", NULL };
 
 const struct config_key settings_keys[] = {
@@ -53,6 +55,9 @@ const struct config_key settings_keys[] = {
 		"What old workers send as cpu: nanoseconds of CPU time, or a percentage."),
 	INTEGER("server", "seal_after_seconds", "1200", 1, 86400,
 		"Readings rest in the journal for so long before they are packed into chunks."),
+	TEXT("server", "http_host", "127.0.0.1",
+		"Address that kanyun-server listens on for HTTP; * is every one."),
+	PORT("server", "http_port", "0", "HTTP: /metrics for Prometheus; 0: off."),
 
 	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
 	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),
@@ -97,6 +102,14 @@ const struct config_key settings_keys[] = {
 		"dropped."),
 	INTEGER("worker", "monitor_timeout", "5", 1, 300,
 		"Seconds after which an answer that asks QEMU itself is given up."),
+	TEXT("worker", "http_host", "127.0.0.1",
+		"Address that kanyun-worker listens on for HTTP; * is every one."),
+	PORT("worker", "http_port", "0",
+		"HTTP: /metrics for Prometheus, whose exporters of libvirt have 9177; 0: off."),
+	CHOICE("worker", "metrics_dialect", "inovex", dialects,
+		"The exporter whose names /metrics uses."),
+	CHOICE("worker", "metrics_labels", "domain", metrics_labels,
+		"nova: every series of a domain has project_id and instance_id, too."),
 
 	CHOICE("traffic", "source", "nft", sources,
 		"What counts external traffic: rules of kanyun's own, accounting rules of "

@@ -11,6 +11,7 @@
 #include "api/http/focus.h"
 #include "api/http/tables.h"
 #include "model/metric.h"
+#include "http/scrape.h"
 
 /* openapi.json, by tools/embed. */
 extern const unsigned char openapi[];
@@ -217,6 +218,27 @@ static void get_status(
 		bodies_once(asking, NULL, response);
 }
 
+static void write_metrics(void *context, struct exposition *to)
+{
+	const struct service *service = context;
+
+	methods_expose(service->methods, to);
+}
+
+static void scrape(
+	void *context, const struct http_request *request, struct http_response *response)
+{
+	const struct scope *scope = http_request_scope(request);
+	const struct service *service = context;
+	const struct scrape_self self = { "kanyun_build_info", "kanyun-api", KANYUN_VERSION,
+		service->started_ms };
+
+	if (scope->projects)
+		http_refuse(response, 403, "a token of projects may not see this");
+	else
+		scrape_answer(request, response, &self, write_metrics, context);
+}
+
 static void get_openapi(
 	void *context, const struct http_request *request, struct http_response *response)
 {
@@ -252,5 +274,6 @@ const struct http_route service_routes[] = {
 	{ "/v1/status", NULL, get_status },
 	{ "/v1/export/focus", of_focus, focus_get },
 	{ "/v1/openapi.json", NULL, get_openapi },
+	{ "/metrics", NULL, scrape },
 };
 const size_t service_route_count = ARRAY_SIZE(service_routes);
