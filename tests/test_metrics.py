@@ -234,6 +234,26 @@ def test_the_server_tells_how_far_each_worker_is(server):
     assert 0 <= float(scraped("kanyun_server_worker_silence_seconds", **labels)) < TIMEOUT
 
 
+def test_a_dead_worker_is_told_as_dead_and_a_forgotten_one_not_at_all(start):
+    server = start(Server, f"server.http_port={free_ports(1)}", "server.worker_dead_seconds=1")
+    with Peer(server, worker="w1", spool="w1") as peer:
+        peer.send("0", ["w1", 1700000000.0, 1])
+        server.wait_line("worker 'w1' is dead")
+        scraped = Scraped(server)
+        assert scraped("kanyun_server_workers", state="dead") == "1"
+        assert scraped("kanyun_server_worker_is_alive", worker="w1") == "0"
+        assert float(scraped("kanyun_server_worker_silence_seconds", worker="w1")) >= 1
+        assert float(scraped("kanyun_server_worker_clock_offset_seconds", worker="w1")) < -1e7
+        # It sent no message with an envelope.
+        assert "kanyun_server_worker_spool_messages" not in scraped.samples
+        peer.send("0", ["w1", 1700000000.0, 0])
+        server.wait_line("worker 'w1' says goodbye")
+        scraped = Scraped(server)
+        check(scraped)
+        assert scraped("kanyun_server_workers", state="dead") == "0"
+        assert "kanyun_server_worker_is_alive" not in scraped.samples
+
+
 def test_the_api_counts_questions_by_method_and_code(server, api):
     send(server)
     ask = Answers(api)
