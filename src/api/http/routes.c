@@ -408,13 +408,13 @@ static const struct http_parameter of_instances[] = { { "project", true }, END }
 static const struct http_parameter of_instance[] = { WINDOW, END };
 
 const struct http_route service_routes[] = {
-	{ "/v1/usage", of_usage, get_usage },
-	{ "/v1/series", of_series, get_series },
-	{ "/v1/samples", of_series, get_samples },
-	{ "/v1/instances", of_instances, get_instances },
-	{ "/v1/instances/{id}", of_instance, get_instance },
-	{ "/v1/metrics", NULL, get_metrics },
-	{ "/v1/workers", NULL, get_workers },
-	{ "/v1/status", NULL, get_status },
+	{ "/v1/usage", of_usage, get_usage, false },
+	{ "/v1/series", of_series, get_series, false },
+	{ "/v1/samples", of_series, get_samples, false },
+	{ "/v1/instances", of_instances, get_instances, false },
+	{ "/v1/instances/{id}", of_instance, get_instance, false },
+	{ "/v1/metrics", NULL, get_metrics, false },
+	{ "/v1/workers", NULL, get_workers, false },
+	{ "/v1/status", NULL, get_status, false },
 };
 const size_t service_route_count = ARRAY_SIZE(service_routes);
