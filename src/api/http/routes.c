@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/http/page.h"
 #include "api/http/service.h"
 #include "api/projects.h"
 #include "base/json.h"
@@ -408,6 +409,8 @@ static const struct http_parameter of_instances[] = { { "project", true }, END }
 static const struct http_parameter of_instance[] = { WINDOW, END };
 
 const struct http_route service_routes[] = {
+	{ "/", NULL, page_get, true },
+	{ "/page/{file}", NULL, page_get, true },
 	{ "/v1/usage", of_usage, get_usage, false },
 	{ "/v1/series", of_series, get_series, false },
 	{ "/v1/samples", of_series, get_samples, false },
