@@ -3,7 +3,7 @@
 
 /* kanyun-api: answers how much was used, from what kanyun-server holds.
  *
- *     http/           the same over HTTP
+ *     http/           the same over HTTP, and the page
  *     methods.c       which methods there are, and what their arguments have in common
  *     usage-report.c  query_usage_report    readings.c  readings
  *     instances.c     list_instance, instances    instance.c  instance

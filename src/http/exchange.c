@@ -154,20 +154,24 @@ static bool is_authorised(struct http_request *request)
 static const struct http_route *find_route(struct http_request *request)
 {
 	const struct http_options *options = &request->server->options;
-	const struct http_route *route = route_find(
-		options->routes, options->route_count, &request->uri, &request->argument);
+
+	return route_find(options->routes, options->route_count, &request->uri, &request->argument);
+}
+
+static bool is_of_route(struct http_request *request, const struct http_route *route)
+{
 	struct error err = { 0 };
 	int r;
 
 	if (!route) {
 		http_refuse(&request->response, 404, "there is nothing at this path");
-		return NULL;
+		return false;
 	}
 	r = route_check(route, &request->uri, &err);
 	if (r == 0)
-		return route;
+		return true;
 	http_refuse(&request->response, 400, "%s", error_text(&err, r));
-	return NULL;
+	return false;
 }
 
 /* How much is held back, for it may still become a problem; of HTTP/1.0 all, until the body fails.
@@ -182,6 +186,16 @@ static bool run_handler(
 	struct http_request *request, const struct http_route *route, const char *version)
 {
 	struct http_server *server = request->server;
+
+	route->handle(server->options.context, request, &request->response);
+	return response_fill(
+		&request->response, hold_of(version), server->options.clock, request->deadline_ms);
+}
+
+static bool run_in_place(
+	struct http_request *request, const struct http_route *route, const char *version)
+{
+	struct http_server *server = request->server;
 	struct http_response *response = &request->response;
 	bool is_more;
 
@@ -191,9 +205,7 @@ static bool run_handler(
 		http_refuse(response, 503, "too many requests at a time; ask again later");
 		return false;
 	}
-	route->handle(server->options.context, request, response);
-	is_more = response_fill(
-		response, hold_of(version), server->options.clock, request->deadline_ms);
+	is_more = run_handler(request, route, version);
 	sem_post(&server->places);
 	return is_more;
 }
@@ -201,13 +213,20 @@ static bool run_handler(
 static bool answer(struct http_request *request, const char *method, const char *version)
 {
 	const struct http_route *route;
+	bool is_public;
 
 	request->deadline_ms = clock_monotonic_ms(request->server->options.clock) +
 			       request->server->options.timeout_ms;
-	if (!is_well_formed(request, method) || !is_authorised(request))
+	if (!is_well_formed(request, method))
 		return false;
 	route = find_route(request);
-	return route && run_handler(request, route, version);
+	is_public = route && route->is_public;
+	if (!is_public && !is_authorised(request))
+		return false;
+	if (!is_of_route(request, route))
+		return false;
+	return is_public ? run_handler(request, route, version)
+			 : run_in_place(request, route, version);
 }
 
 static bool is_late(const struct http_request *request)

@@ -15,9 +15,9 @@
 static const struct http_parameter parameters[] = { { "id", true }, { "from", false },
 	{ NULL, false } };
 static const struct http_route routes[] = {
-	{ "/v1/instances", parameters, NULL },
-	{ "/v1/instances/{id}", NULL, NULL },
-	{ "/v1/instances/{id}/more", NULL, NULL },
+	{ "/v1/instances", parameters, NULL, false },
+	{ "/v1/instances/{id}", NULL, NULL, false },
+	{ "/v1/instances/{id}/more", NULL, NULL, false },
 };
 static struct uri uri;
 

@@ -29,6 +29,9 @@ struct http_route {
 	const char *path; /* "/v1/instances/{id}": a segment in braces is any text but none */
 	const struct http_parameter *parameters; /* of the query; ends with a NULL name */
 	http_handler_fn *handle;
+	/* Anybody may have it: the handler gets no scope. It must not block, for it takes none of
+	 * the handlers' places. */
+	bool is_public;
 };
 
 /* The route of a path, and what stands for its braces (NULL: it has none); NULL if there is none.

@@ -127,7 +127,7 @@ static void get_metrics(
 
 int scrape_new(const struct scrape_options *options, struct scrape **ret_scrape, struct error *err)
 {
-	static const struct http_route routes[] = { { "/metrics", NULL, get_metrics } };
+	static const struct http_route routes[] = { { "/metrics", NULL, get_metrics, false } };
 	CLEANUP(scrape_free) struct scrape *scrape = calloc(1, sizeof(*scrape));
 	const struct http_options http = { .host = options->host,
 		.port = options->port,

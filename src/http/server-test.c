@@ -91,10 +91,11 @@ static const struct http_parameter hello_parameters[] = { { "name", false }, { N
 static const struct http_parameter piece_parameters[] = { { "count", false }, { "refuse", false },
 	{ "late", false }, { NULL, false } };
 static const struct http_route routes[] = {
-	{ "/hello", hello_parameters, say_hello },
-	{ "/block", NULL, block },
-	{ "/pieces", piece_parameters, give_pieces },
-	{ "/overflow", NULL, overflow },
+	{ "/hello", hello_parameters, say_hello, false },
+	{ "/block", NULL, block, false },
+	{ "/pieces", piece_parameters, give_pieces, false },
+	{ "/overflow", NULL, overflow, false },
+	{ "/public/{name}", NULL, say_hello, true },
 };
 
 static bool authorise(void *context, const struct http_request *request,
@@ -277,6 +278,23 @@ static void who_may_not_ask_is_not_told_what_there_is(void **state)
 	assert_non_null(strstr(answer, "WWW-Authenticate: Bearer\r\n"));
 }
 
+static void what_is_public_is_answered_to_everybody_also_when_all_places_are_taken(void **state)
+{
+	int fd = connect_to(*state);
+
+	send_text(fd, "GET /block HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	sem_wait(&entered);
+	assert_int_equal(ask(*state, "GET /public/x HTTP/1.1\r\nHost: x\r\nX-Stranger: 1\r\n"
+				     "Connection: close\r\n\r\n"),
+		200);
+	assert_int_equal(get(*state, "/public/x?name=a"), 400);
+	assert_int_equal(ask(*state, "GET /public HTTP/1.1\r\nHost: x\r\nX-Stranger: 1\r\n"
+				     "Connection: close\r\n\r\n"),
+		401);
+	sem_post(&may_leave);
+	receive(fd);
+}
+
 static void one_request_too_many_is_told_to_come_again(void **state)
 {
 	int fd = connect_to(*state);
@@ -377,6 +395,9 @@ int main(void)
 			a_query_of_too_many_parts_is_given_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			who_may_not_ask_is_not_told_what_there_is, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_public_is_answered_to_everybody_also_when_all_places_are_taken,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			one_request_too_many_is_told_to_come_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -25,8 +25,8 @@
 
 enum { HTTP_HEADERS_MAX = 32 * 1024 };
 
-/* May this request be answered? Called before every handler, also for paths that do not exist. If
- * not, it refuses and returns false. Else *ret_scope is what the handler gets by
+/* May this request be answered? Called before every handler that is not public, also for paths that
+ * do not exist. If not, it refuses and returns false. Else *ret_scope is what the handler gets by
  * http_request_scope, and `release` when the answer has been sent. Any thread. */
 typedef bool http_authorise_fn(void *context, const struct http_request *request,
 	struct http_response *response, const void **ret_scope);

@@ -9,9 +9,10 @@
 
 #include "api/http/bodies.h"
 #include "api/http/focus.h"
+#include "api/http/page.h"
 #include "api/http/tables.h"
-#include "model/metric.h"
 #include "http/scrape.h"
+#include "model/metric.h"
 
 /* openapi.json, by tools/embed. */
 extern const unsigned char openapi[];
@@ -264,16 +265,18 @@ static const struct http_parameter of_focus[] = { { "month", false }, { "project
 	{ "account", false }, { "provider", false }, { "currency", false }, END };
 
 const struct http_route service_routes[] = {
-	{ "/v1/usage", of_usage, get_usage },
-	{ "/v1/series", of_series, get_series },
-	{ "/v1/samples", of_series, get_samples },
-	{ "/v1/instances", of_instances, get_instances },
-	{ "/v1/instances/{id}", of_instance, get_instance },
-	{ "/v1/metrics", of_list, get_metrics },
-	{ "/v1/workers", of_list, get_workers },
-	{ "/v1/status", NULL, get_status },
-	{ "/v1/export/focus", of_focus, focus_get },
-	{ "/v1/openapi.json", NULL, get_openapi },
-	{ "/metrics", NULL, scrape },
+	{ "/", NULL, page_get, true },
+	{ "/page/{file}", NULL, page_get, true },
+	{ "/v1/usage", of_usage, get_usage, false },
+	{ "/v1/series", of_series, get_series, false },
+	{ "/v1/samples", of_series, get_samples, false },
+	{ "/v1/instances", of_instances, get_instances, false },
+	{ "/v1/instances/{id}", of_instance, get_instance, false },
+	{ "/v1/metrics", of_list, get_metrics, false },
+	{ "/v1/workers", of_list, get_workers, false },
+	{ "/v1/status", NULL, get_status, false },
+	{ "/v1/export/focus", of_focus, focus_get, false },
+	{ "/v1/openapi.json", NULL, get_openapi, false },
+	{ "/metrics", NULL, scrape, false },
 };
 const size_t service_route_count = ARRAY_SIZE(service_routes);

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""One browser of each language and one full cloud for all tests of the page."""
+
+import pytest
+from browser import DESKTOP, Browser
+from scene import Cloud, fill
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def english(downloads):
+    browser = Browser("en", downloads)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(english):
+    """Nothing is complained about; a test that expects complaints takes them away itself."""
+    english.size(DESKTOP)
+    english.get_log("browser")
+    yield english
+    assert english.complaints() == []
+    english.get("about:blank")
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory):
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"), "server.worker_dead_seconds=3600")
+    cloud.now = fill(cloud)
+    yield cloud
+    cloud.close()
+
+
+@pytest.fixture
+def start_cloud(tmp_path):
+    clouds = []
+
+    def start(*options, **keywords):
+        clouds.append(Cloud(tmp_path / f"cloud{len(clouds)}", *options, **keywords))
+        return clouds[-1]
+
+    yield start
+    for each in clouds:
+        each.close()

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The kanyun authors
+
+// Elements are made of text nodes and attributes only: a name that an instance carries is never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+	for (const [name, value] of Object.entries(attributes ?? {})) {
+		if (name.startsWith("on"))
+			element.addEventListener(name.slice(2), value);
+		else if (name === "style")
+			Object.assign(element.style, value); // by CSSOM: the policy forbids the attribute
+		else if (value === true)
+			element.setAttribute(name, "");
+		else if (value !== null && value !== undefined && value !== false)
+			element.setAttribute(name, value);
+	}
+	element.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false));
+	return element;
+}
+
+export function h(tag, attributes, ...children) {
+	return fill(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes, ...children) {
+	return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+const keyOf = (element) => element.id || element.getAttribute("href") || element.name;
+
+// Puts new content into a node; what had the focus in it still has it.
+export function replace(node, ...children) {
+	const active = node.contains(document.activeElement) ? keyOf(document.activeElement) : null;
+
+	node.replaceChildren(...children.flat(9).filter(Boolean));
+	if (active)
+		[...node.querySelectorAll("a, button, input, select, [tabindex]")]
+			.find((element) => keyOf(element) === active)?.focus({ preventScroll: true });
+}
+
+// For those who do not see that something changed.
+export function announce(text) {
+	document.getElementById("live").textContent = text;
+}
+
+// columns: [{ label, number, cell(row) }]; the first column heads its row.
+export function table(caption, columns, rows, more = {}) {
+	const { isHidden, isWide } = more;
+	const head = h("tr", null, columns.map((column) =>
+		h("th", { scope: "col", class: column.number && "number" }, column.label)));
+	const body = rows.map((row) => h("tr", { class: more.rowClass?.(row) }, columns.map((column, i) =>
+		h(i ? "td" : "th", { scope: i ? null : "row", class: column.number && "number", "data-label": column.label },
+			column.cell(row)))));
+
+	return h("div", { class: isWide ? "scroll wide" : "scroll", tabindex: 0, role: "region", "aria-label": caption },
+		h("table", null, h("caption", { class: isHidden && "hidden" }, caption), h("thead", null, head), h("tbody", null, body)));
+}
