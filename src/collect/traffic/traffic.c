@@ -313,20 +313,25 @@ static void tell_state(struct traffic *traffic)
 		note(traffic, false, "is metered");
 }
 
-/* Those that former rounds wanted are known until the kernel has forgotten them. */
-static void keep_former(struct traffic *traffic)
-{
-	for (size_t i = 0; i < traffic->former.count; i++) {
-		const struct owner *owner = &traffic->former.items[i];
-
-		(void)add_owner(traffic, owner->index, owner->number, &owner->uuid);
-	}
-}
-
 static void sort_owners(struct owners *owners)
 {
 	if (owners->count)
 		qsort(owners->items, owners->count, sizeof(*owners->items), compare_owners);
+}
+
+/* Those that former rounds wanted are known until the kernel has forgotten them. */
+static void keep_former(struct traffic *traffic)
+{
+	struct owners *owners = &traffic->owners;
+	size_t count = owners->count;
+
+	for (size_t i = 0; i < traffic->former.count; i++) {
+		const struct owner *owner = &traffic->former.items[i];
+
+		if (!count || !bsearch(owner, owners->items, count, sizeof(*owner), compare_owners))
+			(void)add_owner(traffic, owner->index, owner->number, &owner->uuid);
+	}
+	sort_owners(owners);
 }
 
 const struct traffic_answer *traffic_ask(struct traffic *traffic)
@@ -345,13 +350,12 @@ const struct traffic_answer *traffic_ask(struct traffic *traffic)
 		if (r < 0)
 			give_up(traffic, r);
 	}
-	if (r < 0) {
-		keep_former(traffic);
-		return NULL;
-	}
-	traffic->retry_ms = traffic->backoff_ms = 0;
 	sort_owners(&traffic->owners);
-	sort_owners(&traffic->former);
+	if (r < 0 || *traffic->answer.problem)
+		keep_former(traffic);
+	if (r < 0)
+		return NULL;
+	traffic->retry_ms = traffic->backoff_ms = 0;
 	tell_state(traffic);
 	return &traffic->answer;
 }
