@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -87,8 +86,7 @@ int child_start(struct child *child, const char *path, char *const *arguments)
 	struct pipes pipes;
 	int r = open_pipes(&pipes);
 
-	return r < 0 ? r
-		     : keep_pipes(child, &pipes, spawn(&pipes, path, arguments, &child->pid));
+	return r < 0 ? r : keep_pipes(child, &pipes, spawn(&pipes, path, arguments, &child->pid));
 }
 
 /* The kernel counts the folders in a folder as links, and each thread has one. */
@@ -232,4 +230,30 @@ int child_finish(struct child *child, struct buffer *output, int timeout_ms)
 	close(child->from);
 	child->pid = 0;
 	return r;
+}
+
+bool child_read(void *to, size_t size)
+{
+	char *next = to;
+	ssize_t n;
+
+	for (; size; next += n, size -= (size_t)n) {
+		n = read(STDIN_FILENO, next, size);
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+bool child_write(const void *bytes, size_t size)
+{
+	const char *next = bytes;
+	ssize_t n;
+
+	for (; size; next += n, size -= (size_t)n) {
+		n = write(STDOUT_FILENO, next, size);
+		if (n <= 0)
+			return false;
+	}
+	return true;
 }

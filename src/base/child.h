@@ -6,6 +6,7 @@
  * do what this process may not, is done there. It may be killed at any time. An answer is a length
  * (u32) and that many bytes. SIGPIPE must be ignored. One thread. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -38,3 +39,7 @@ MUST_CHECK int child_receive(struct child *child, struct buffer *answer, int tim
 /* Adds all that it prints to `output`, and waits for its end. 0; -EAGAIN: it took longer, and was
  * killed; -EIO: it failed; -EMSGSIZE. */
 MUST_CHECK int child_finish(struct child *child, struct buffer *output, int timeout_ms);
+
+/* The child's own side: standard input and output, all of it or false. */
+MUST_CHECK bool child_read(void *to, size_t size);
+MUST_CHECK bool child_write(const void *bytes, size_t size);

@@ -79,7 +79,8 @@ int client_print_json(json_t *data)
 	return EXIT_DONE;
 }
 
-json_t *client_ids(struct client *client)
+json_t *client_ids(struct client *client,
+	bool (*is_wanted)(const json_t *instance, const void *context), const void *context)
 {
 	json_t *args = json_object(), *ids = json_array(), *instances, *instance;
 	size_t i;
@@ -88,7 +89,10 @@ json_t *client_ids(struct client *client)
 		json_object_set_new(args, "project_id", json_string(client->project));
 	instances = client_ask(client, "instances", args);
 	json_array_foreach(instances, i, instance)
-		json_array_append(ids, json_object_get(instance, "id"));
+	{
+		if (!is_wanted || is_wanted(instance, context))
+			json_array_append(ids, json_object_get(instance, "id"));
+	}
 	if (!instances) {
 		json_decref(ids);
 		return NULL;

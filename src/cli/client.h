@@ -49,9 +49,10 @@ command_fn command_instances, command_usage, command_series, command_workers, co
 	command_doctor, command_close, command_closed, command_api_client, command_token,
 	command_traffic;
 
-/* The ids of all instances (of the project, if --project is given), as a new array; NULL after it
- * told the person what was wrong. */
-json_t *client_ids(struct client *client);
+/* The ids of all instances (of the project, if --project is given) that `is_wanted` wants, NULL:
+ * all, as a new array; NULL after it told the person what was wrong. */
+json_t *client_ids(struct client *client,
+	bool (*is_wanted)(const json_t *instance, const void *context), const void *context);
 
 /* The time of an option as an argument of a method; negative with a text. */
 MUST_CHECK int client_time(

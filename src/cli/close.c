@@ -85,7 +85,7 @@ int command_close(struct client *client)
 
 	if (client->argument_count != 1)
 		return client_complain(client, "close: expected MONTH, as 2026-10");
-	ids = client_ids(client);
+	ids = client_ids(client, NULL, NULL);
 	status = ids ? close_instances(client, client->arguments[0], ids) : EXIT_FAILED;
 	json_decref(ids);
 	if (status != EXIT_DONE)

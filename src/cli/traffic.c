@@ -167,32 +167,23 @@ static bool is_within(const json_t *instance, const json_t *window)
 	       (last >= (double)from_ms && first < (double)to_ms);
 }
 
+static bool has_traffic(const json_t *instance, const void *window)
+{
+	return (has_metric(instance, "vmnetwork") || has_metric(instance, "vmnetwork_increment")) &&
+	       is_within(instance, window);
+}
+
 /* Those that are named, or all that have traffic and were read in the window. NULL after it told
  * the person what was wrong. */
 static json_t *find_ids(struct client *client, const json_t *window)
 {
-	json_t *ids = json_array(), *args, *instances;
-	const json_t *instance;
-	size_t i;
+	json_t *ids;
 
+	if (!client->argument_count)
+		return client_ids(client, has_traffic, window);
+	ids = json_array();
 	for (int k = 0; k < client->argument_count; k++)
 		json_array_append_new(ids, json_string(client->arguments[k]));
-	if (client->argument_count)
-		return ids;
-	args = json_object();
-	if (client->project)
-		json_object_set_new(args, "project_id", json_string(client->project));
-	instances = client_ask(client, "instances", args);
-	json_array_foreach(
-		instances, i, instance) if ((has_metric(instance, "vmnetwork") ||
-						    has_metric(instance, "vmnetwork_increment")) &&
-					    is_within(instance, window))
-		json_array_append(ids, json_object_get(instance, "id"));
-	if (!instances) {
-		json_decref(ids);
-		return NULL;
-	}
-	json_decref(instances);
 	return ids;
 }
 

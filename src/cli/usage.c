@@ -251,7 +251,7 @@ static void print_table(const struct client *client, const json_t *answers, cons
 static int show(struct client *client, const json_t *window, json_t *answers)
 {
 	json_t *ids = client->argument_count ? json_pack("[s]", client->arguments[0])
-					     : client_ids(client);
+					     : client_ids(client, NULL, NULL);
 	int status = ids ? ask_each(client, ids, window, answers) : EXIT_FAILED;
 
 	json_decref(ids);

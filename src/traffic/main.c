@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
+#include "base/child.h"
 #include "traffic/meter.h"
 #include "traffic/tables.h"
 
@@ -50,32 +50,6 @@ static bool reduce_capabilities(bool is_accounting)
 	       (!is_accounting || capng_apply(CAPNG_SELECT_AMBIENT) == 0);
 }
 
-static bool read_all(void *to, size_t size)
-{
-	uint8_t *next = to;
-	ssize_t n;
-
-	for (; size; next += n, size -= (size_t)n) {
-		n = read(STDIN_FILENO, next, size);
-		if (n <= 0)
-			return false;
-	}
-	return true;
-}
-
-static bool write_all(const void *bytes, size_t size)
-{
-	const uint8_t *next = bytes;
-	ssize_t n;
-
-	for (; size; next += n, size -= (size_t)n) {
-		n = write(STDOUT_FILENO, next, size);
-		if (n <= 0)
-			return false;
-	}
-	return true;
-}
-
 /* What the questions share: nothing of one is left for the next but memory. */
 struct service {
 	struct meter *meter;
@@ -92,12 +66,12 @@ static bool read_question(struct service *service)
 	uint32_t size;
 	uint8_t *room;
 
-	if (!read_all(head, sizeof(head)))
+	if (!child_read(head, sizeof(head)))
 		return false;
 	size = cursor_read_u32(&cursor);
 	buffer_clear(&service->question);
 	room = buffer_reserve(&service->question, size);
-	if (!room || !read_all(room, size))
+	if (!room || !child_read(room, size))
 		return false;
 	buffer_advance(&service->question, size);
 	return true;
@@ -108,7 +82,7 @@ static bool send_answer(struct service *service, const struct traffic_answer *an
 	traffic_encode_answer(&service->answer, answer);
 	if (buffer_check(&service->answer) < 0)
 		return false;
-	return write_all(service->answer.bytes, service->answer.size);
+	return child_write(service->answer.bytes, service->answer.size);
 }
 
 static bool serve(struct service *service)

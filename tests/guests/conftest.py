@@ -64,3 +64,13 @@ def guests(lab):
     yield lab.guests
     for guest in lab.guests:
         guest.wake()
+
+
+@pytest.fixture(scope="module")
+def spare(lab):
+    """A guest that is defined, so that it can be started again."""
+    guest = lab.define()
+    guest.start()
+    guest.wait_ready()
+    yield guest
+    lab.remove(guest)

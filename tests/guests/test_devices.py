@@ -17,15 +17,6 @@ TURNS = (5, 3, 4) * (10 if os.environ.get("KANYUN_LONG") == "1" else 1)  # MiB w
 TAP, MAC, NEAR, FAR = "kyhot0", "52:54:00:6b:7a:01", "198.18.79.2", "198.18.79.1"
 
 
-@pytest.fixture(scope="module")
-def spare(lab):
-    guest = lab.define()
-    guest.start()
-    guest.wait_ready()
-    yield guest
-    lab.remove(guest)
-
-
 @pytest.fixture
 def meter(start, tmp_path, spare):
     each = metering.Meter(start, tmp_path)

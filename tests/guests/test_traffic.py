@@ -78,16 +78,6 @@ def test_what_goes_outside_is_told_and_what_stays_inside_is_not(lab, guests, clo
             each["parameter"] == address] == [48 * 1024]
 
 
-@pytest.fixture(scope="module")
-def spare(lab):
-    """A guest that is defined, so that it can be started again."""
-    guest = lab.define()
-    guest.start()
-    guest.wait_ready()
-    yield guest
-    lab.remove(guest)
-
-
 def counted(meter, guest):
     """Bytes by column."""
     return [meter.usage(guest, "vmnetwork", column, guest.about["address"])

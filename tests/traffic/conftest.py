@@ -12,6 +12,7 @@ import zmq
 sys.path.insert(0, os.path.dirname(__file__))
 
 import harness  # noqa: E402
+from metered import Meter, Watch  # noqa: E402
 from network import Network, Oracle  # noqa: E402
 
 NEEDED = ("ip", "nft", "ethtool", "setpriv")
@@ -32,3 +33,13 @@ def network(monkeypatch):
 def oracle(network):
     with Oracle(network) as made:
         yield made
+
+
+@pytest.fixture
+def meter(network, start, tmp_path):
+    return Meter(start, tmp_path)
+
+
+@pytest.fixture
+def watch(meter, oracle):
+    return Watch(meter, oracle, meter.begin)

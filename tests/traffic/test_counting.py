@@ -5,22 +5,12 @@ the capture, and against arithmetic where what was sent is known beforehand."""
 
 import pytest
 
-from metered import Meter, Watch
+from metered import Meter
 from network import NEIGHBOUR, NEIGHBOUR6, NOBODY, OUTSIDE, OUTSIDE6
 
 A, A_SECOND, A6 = "10.0.0.2", "10.0.0.4", "2001:db8::2"
 B, B6 = "10.0.0.3", "2001:db8::3"
 NOTHING = (0, 0, 0, 0)
-
-
-@pytest.fixture
-def meter(network, start, tmp_path):
-    return Meter(start, tmp_path)
-
-
-@pytest.fixture
-def watch(meter, oracle):
-    return Watch(meter, oracle, meter.begin)
 
 
 def test_datagrams_of_all_sizes_and_cut_ones(network, watch):

@@ -7,8 +7,6 @@ import os
 import signal
 import socket
 
-import pytest
-
 from harness import until
 from metered import Meter, Stream, Watch, differences
 from network import NEIGHBOUR6, OUTSIDE, OUTSIDE6
@@ -28,16 +26,6 @@ CHANGES = {
     "an element is deleted": 'delete element netdev kanyun external_out4 {{ "vnet-a" . 10.0.0.2 }}',
     "a set is emptied": "flush set netdev kanyun external_in4",
 }
-
-
-@pytest.fixture
-def meter(network, start, tmp_path):
-    return Meter(start, tmp_path)
-
-
-@pytest.fixture
-def watch(meter, oracle):
-    return Watch(meter, oracle, meter.begin)
 
 
 def nft(network, text):

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/child.h"
 #include "base/text.h"
 #include "collect/libvirt/stats.h"
 #include "model/batch.h"
@@ -37,19 +37,6 @@ static void write_reading(struct buffer *to, const struct reading *reading)
 	}
 }
 
-static bool write_all(const void *bytes, size_t size)
-{
-	const char *next = bytes;
-	ssize_t n;
-
-	for (; size; next += n, size -= (size_t)n) {
-		n = write(STDOUT_FILENO, next, size);
-		if (n <= 0)
-			return false;
-	}
-	return true;
-}
-
 static bool answer(const struct batch *batch)
 {
 	CLEANUP(buffer_deinit) struct buffer body;
@@ -62,7 +49,7 @@ static bool answer(const struct batch *batch)
 		write_reading(&body, &batch->readings[i]);
 	buffer_write_u32(&head, (uint32_t)body.size);
 	return buffer_check(&body) == 0 && buffer_check(&head) == 0 &&
-	       write_all(head.bytes, head.size) && write_all(body.bytes, body.size);
+	       child_write(head.bytes, head.size) && child_write(body.bytes, body.size);
 }
 
 /* An answer without a body. */
@@ -70,7 +57,7 @@ static bool answer_failure(void)
 {
 	static const uint8_t head[4];
 
-	return write_all(head, sizeof(head));
+	return child_write(head, sizeof(head));
 }
 
 /* Those that there is memory for. */
