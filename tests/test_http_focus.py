@@ -83,7 +83,7 @@ def test_each_row_has_what_focus_wants(web):
         for name in (MANDATORY | USED) - MAY_BE_NULL:
             assert row[name] != "", name
         assert [row[name] for name in ("BilledCost", "ListCost", "EffectiveCost",
-                                       "ContractedCost")] == ["0"] * 4
+                                       "ContractedCost")] == ["0.0"] * 4
         assert (row["ChargeCategory"], row["ChargeFrequency"]) == ("Usage", "Usage-Based")
         assert (row["BillingAccountId"], row["BillingCurrency"], row["ProviderName"]) == (
             "default", "XXX", "OpenStack")

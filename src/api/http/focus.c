@@ -23,7 +23,7 @@ enum { LABEL_MAX = 255, DECIMAL_SIZE = 32 };
 		name, FIELD_AMOUNT, NULL, false                                                    \
 	}
 static const struct field columns[] = {
-	COLUMN("BilledCost"),
+	NUMBER("BilledCost"),
 	COLUMN("BillingAccountId"),
 	COLUMN("BillingAccountName"),
 	COLUMN("BillingCurrency"),
@@ -37,10 +37,10 @@ static const struct field columns[] = {
 	COLUMN("ChargePeriodStart"),
 	NUMBER("ConsumedQuantity"),
 	COLUMN("ConsumedUnit"),
-	COLUMN("ContractedCost"),
-	COLUMN("EffectiveCost"),
+	NUMBER("ContractedCost"),
+	NUMBER("EffectiveCost"),
 	COLUMN("InvoiceIssuerName"),
-	COLUMN("ListCost"),
+	NUMBER("ListCost"),
 	NUMBER("PricingQuantity"),
 	COLUMN("PricingUnit"),
 	COLUMN("ProviderName"),
@@ -365,7 +365,7 @@ static bool set_constants(
 	json_t *to = focus->constants;
 
 	for (size_t i = 0; i < ARRAY_SIZE(costs); i++)
-		json_object_set_new(to, costs[i], json_integer(0));
+		set_text(to, costs[i], "0.0"); /* of type Decimal */
 	set_time(to, "BillingPeriodStart", focus->from_ms);
 	set_time(to, "BillingPeriodEnd", focus->to_ms);
 	set_text(to, "ChargeCategory", "Usage");

@@ -90,6 +90,7 @@ static void numbers_are_numbers(void **state)
 	assert_string_equal(write_row(&as_csv, number("text", "0.1")), "0.1,,,\r\n");
 	assert_string_equal(write_row(&as_csv, number("text", "0.30000000000000004")),
 		"0.30000000000000004,,,\r\n");
+	assert_string_equal(write_row(&as_csv, number("text", "4.5e-5")), "4.5E-05,,,\r\n");
 	assert_string_equal(write_row(&as_csv, number("text", "true")), "true,,,\r\n");
 	assert_string_equal(write_row(&as_csv, number("text", "null")), ",,,\r\n");
 }

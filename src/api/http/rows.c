@@ -88,7 +88,7 @@ static void write_real(double value, struct buffer *to)
 	char text[40];
 
 	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, value);
+		snprintf(text, sizeof(text), "%.*G", digits, value);
 		if (strtod(text, NULL) == value)
 			break;
 	}
