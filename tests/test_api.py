@@ -593,6 +593,34 @@ def test_steps_of_projects_are_cut_where_both_begin(server, ask):
         ("p1", 0, 1200), ("p1", 240, 1800), ("p1", 480, 1200), ("p2", 0, 1200), ("p2", 240, 600)]
 
 
+def test_by_host_needs_no_states(server, ask):
+    """Of collectors that read none, and of old workers, of whom no host is known."""
+    base = base_ms()
+    for host, first in (("h1", 0), ("h2", 5)):
+        with Peer(server, worker=host, spool=host) as peer:
+            peer.wait_ack(peer.send_enveloped("3", {"host": host, "readings": [
+                reading(base + (first + i) * 60_000, [["cpu", "total", [i * i * 1000]]],
+                        epoch=f"{host}/b/1/2", start=base + first * 60_000)
+                for i in range(6)]}))
+    with Peer(server) as old:
+        for i in range(3):
+            old.send("2", {"instance-00000009": [
+                ("cpu", "total", (base // 1000 + i * 60, i * 700))]})
+        server.wait_counter("stored", 12 + 3)
+    window = {"metric": "cpu", "from": base / 1000, "to": base / 1000 + 600}
+
+    def used(id, **more):
+        return [(usage.get("host"), usage["value"])
+                for usage in ask("usage", id=id, **window, **more)["usages"]]
+
+    assert used(UUID) == [(None, 50_000)]
+    assert used(UUID, by="host") == [("h1", 25_000), ("h2", 25_000)]
+    assert used(UUID, by="host", step=300) == [
+        ("h1", 25_000), ("h1", 0), ("h2", 0), ("h2", 25_000)]
+    assert used("instance-00000009", by="host") == [("", 1400)] and used(
+        "instance-00000009") == [(None, 1400)]
+
+
 def test_a_question_of_projects_is_about_their_time_only(server, ask):
     base = base_ms()
     send_readings(server, minutes(base, [1] * 11))

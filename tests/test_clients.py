@@ -4,13 +4,17 @@
 
 import json
 import os
+import pty
 import re
+import signal
 import subprocess
+import threading
+import time
 
 import pytest
 
-from harness import BUILD, Server, Worker
-from test_api import UUID, Answers, api, ask, base_ms, reading, send_info, \
+from harness import BUILD, TIMEOUT, Server, Worker
+from test_api import OTHER, UUID, Answers, api, ask, base_ms, reading, send_info, \
     send_old_example, send_readings  # noqa: F401 (fixtures)
 
 
@@ -91,13 +95,110 @@ def test_kanyun_shows_usage_and_series(server, run):
         [base + 60, 100]
 
 
+def cells(line):
+    return re.split(r"  +", line)
+
+
+def traffic(external_in, external_out, *internal):
+    return [external_in + external_out, external_in, external_out, *internal]
+
+
+def test_kanyun_shows_traffic_of_each_address_and_absent_is_not_zero(server, run):
+    base = base_ms() // 1000
+    send_info(server, UUID, "instance-1", "h1")
+    send_readings(server, [reading((base + i * 60) * 1000, [
+        ["vmnetwork", "10.0.0.3", traffic(i * 100, i * 20, 0, i * 7)],
+        ["vmnetwork", "fd00::3", traffic(i * 5, 0)]]) for i in range(11)])
+    send_readings(server, [reading(base * 1000, [["cpu", "total", [1]]], uuid=OTHER)], "w2")
+    window = ["--from", str(base), "--to", str(base + 300)]
+    heads, *rows = run("traffic", *window).splitlines()[1:]
+    assert cells(heads) == ["INSTANCE", "ADDRESS", "EXT IN/s", "EXT OUT/s", "EXT IN", "EXT OUT",
+                            "EXT", "INT IN", "INT OUT", "COMPLETE"]
+    assert [cells(row)[:9] for row in rows] == [
+        ["instance-1", "10.0.0.3", "-", "-", "500", "100", "600", "0", "35"],
+        ["instance-1", "fd00::3", "-", "-", "25", "0", "25", "-", "-"]]
+    assert run("traffic", "instance-1", "--once", *window).splitlines()[2:] == rows
+    assert len(run("traffic", OTHER, *window).splitlines()) == 2
+    assert len(run("traffic", "--from", str(base + 601), "--to", str(base + 700)).splitlines()) == 2
+    assert json.loads(run("traffic", "--json", "--project", "other", *window)) == []
+    first, second = json.loads(run("traffic", "--json", UUID, *window))
+    assert (first["id"], first["address"], first["rates"]) == (UUID, "10.0.0.3", {})
+    assert {name: usage["value"] for name, usage in first["usages"].items()} == {
+        "vmnetwork": 600, "vmnetwork_in": 500, "vmnetwork_out": 100, "vmnetwork_internal_in": 0,
+        "vmnetwork_internal_out": 35}
+    assert set(second["usages"]) == {"vmnetwork", "vmnetwork_in", "vmnetwork_out"}
+
+
+def test_traffic_that_is_not_complete_says_so(server, run):
+    base = base_ms() // 1000
+    send_readings(server, [reading((base + i * 60) * 1000, [
+        ["vmnetwork", "10.0.0.3", traffic(i * 100, i * 20)]]) for i in range(6)])
+    done, open_end = (cells(run("traffic", UUID, "--from", str(base), "--to", str(base + end))
+                            .splitlines()[2])[-1] for end in (300, 301))
+    assert done == "yes"
+    assert open_end.startswith("no: worker-silent since ")
+
+
+def test_traffic_of_old_workers_has_no_directions(server, run):
+    send_old_example(server)
+    line = run("traffic", "--from", "1332897600", "--to", "1332897900").splitlines()[2]
+    assert cells(line)[:9] == ["instance-0000002", "10.0.0.2", "-", "-", "-", "-", "10240",
+                               "-", "-"]
+    assert cells(line)[9].startswith("unknown")
+    send_info(server, UUID, "instance-0000002", "h1")  # and now a worker of ours
+    send_readings(server, [reading((1332897600 + i * 60) * 1000, [
+        ["vmnetwork", "10.0.0.2", traffic(i, i)]]) for i in range(6, 9)])
+    line = run("traffic", UUID, "--from", "1332897600", "--to", "1332898200").splitlines()[2]
+    assert cells(line)[4:9] == ["2", "2", "10244", "-", "-"]
+
+
+def test_the_rate_of_traffic_is_of_the_newest_two_readings(server, run):
+    now = int(time.time())
+    send_readings(server, [
+        reading((now - 60) * 1000, [["vmnetwork", "10.0.0.3", traffic(0, 0)]], epoch="h1/a"),
+        reading((now - 50) * 1000, [["vmnetwork", "10.0.0.3", traffic(10, 0)]], epoch="h1/a"),
+        reading((now - 30) * 1000, [["vmnetwork", "10.0.0.3", traffic(100, 90)]]),
+        reading((now - 10) * 1000, [["vmnetwork", "10.0.0.3", traffic(1100, 90)]])])
+    row, = json.loads(run("traffic", "--json"))
+    assert row["rates"] == {"vmnetwork_in": 50.0, "vmnetwork_out": 0.0}
+    assert cells(run("traffic").splitlines()[2])[2:4] == ["50", "0"]
+    send_readings(server, [reading((now - 5) * 1000, [["vmnetwork", "10.0.0.3", traffic(7, 95)]])],
+                  "w2")
+    assert cells(run("traffic").splitlines()[2])[2:4] == ["-", "1"]
+
+
+def test_on_a_terminal_traffic_is_shown_until_interrupted(server, api, tmp_path):  # noqa: F811
+    send_readings(server, [reading(int(time.time()) * 1000,
+                                   [["vmnetwork", "10.0.0.3", traffic(1, 2)]])])
+    master, terminal = pty.openpty()
+    port = api.endpoints["rep"].rsplit(":", 1)[1]
+    program = subprocess.Popen(
+        [os.path.join(BUILD, "src/cli/kanyun"), "traffic", "--interval", "1", "-c", "/dev/null",
+         "-o", f"client.api_port={port}"], stdin=terminal, stdout=terminal, stderr=terminal,
+        cwd=tmp_path)
+    os.close(terminal)
+    timer = threading.Timer(TIMEOUT, program.kill)
+    timer.start()
+    screen = b""
+    with os.fdopen(master, "rb", buffering=0) as output:
+        while screen.count(b"10.0.0.3") < 2:
+            screen += output.read(4096)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(TIMEOUT) == -signal.SIGINT
+    timer.cancel()
+    assert screen.count(b"\033[H\033[2J") == 2
+
+
 def test_kanyun_refuses_what_it_does_not_understand(run):
     assert "there is no command 'x'" in run("x", status=2)
     assert "--from 'soon' is no time" in run("usage", "--from", "soon", status=2)
     assert "workers has no --from" in run("workers", "--from", "0", status=2)
+    assert "workers has no --once" in run("workers", "--once", status=2)
+    assert "--interval '0' is no span" in run("traffic", "--interval", "0", status=2)
+    assert "--project is for all" in run("traffic", "a", "--project", "p", status=2)
     assert "expected ID METRIC" in run("series", status=2)
     assert "there is no instance 'nobody'" in run("usage", "nobody", status=1)
-    for command in ("instances", "usage", "series", "workers", "status", "doctor"):
+    for command in ("instances", "usage", "series", "traffic", "workers", "status", "doctor"):
         assert run(command, "--help").startswith(f"Usage: kanyun {command} ")
 
 

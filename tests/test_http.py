@@ -87,7 +87,7 @@ def test_every_figure_is_that_of_the_native_answer(scene, start_api):
     for more in ({}, {"by": "project"}, {"metric": ["cpu", "state_time"], "step": 120},
                  {"by": "host", "explain": True}):
         query = dict(more, explain="true") if "explain" in more else more
-        answer = web.ok("/v1/usage", all="true", **window, **query)
+        answer = web.ok("/v1/usage", id=[UUID, OTHER], **window, **query)
         assert answer["instances"] == [ask("usage", id=id, **window, **more)
                                        for id in (UUID, OTHER)]
     assert web.ok("/v1/samples", id="j", metric="cpu", **window)["instances"][0]["series"][0][

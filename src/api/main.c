@@ -28,6 +28,7 @@ struct api {
 	zloop_t *loop;
 	struct signals *signals;
 	struct methods methods;
+	struct questions questions;
 	struct responder *responder;
 	struct service *service; /* HTTP; NULL: off */
 };
@@ -39,6 +40,9 @@ static zmsg_t *answer(void *context, zmsg_t **message)
 
 static zmsg_t *refuse(void *context, zmsg_t **message)
 {
+	const struct methods *methods = context;
+
+	questions_count(methods->questions, SIZE_MAX, ANSWER_UNAVAILABLE, 0);
 	return answering_refuse(*message);
 }
 
@@ -49,6 +53,7 @@ static int open_store(struct api *api, struct error *err)
 
 	config_endpoint(config, "api", "server_host", "server_port", endpoint);
 	api->methods.clock = clock_system();
+	api->methods.questions = &api->questions;
 	return remote_store_new(endpoint, SERVER_TIMEOUT_MS, &api->methods.store, err);
 }
 

@@ -28,7 +28,7 @@ static const struct {
 	{ "status", NULL },
 };
 
-static enum answer_code code_of(int r)
+enum answer_code method_code(int r)
 {
 	switch (r) {
 	case QUERY_NOT_FOUND:
@@ -58,7 +58,7 @@ static enum answer_code pass_on(const struct methods *context, const struct requ
 	int r = remote_store_ask(context->store, request->method, request->args, &answer, err);
 
 	if (r != 0)
-		return code_of(r);
+		return method_code(r);
 	code = (enum answer_code)json_integer_value(json_object_get(answer, "code"));
 	message = json_string_value(json_object_get(answer, "message"));
 	if (code == ANSWER_SUCCESS)
@@ -69,29 +69,53 @@ static enum answer_code pass_on(const struct methods *context, const struct requ
 	return code;
 }
 
-static enum answer_code ask(const struct methods *context, const struct request *request,
-	json_t **ret_data, struct error *err)
+static enum answer_code ask_one(size_t method, const struct methods *context,
+	const struct request *request, json_t **ret_data, struct error *err)
 {
 	json_t *data = NULL;
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
-		if (strcmp(methods[i].name, request->method) != 0)
-			continue;
-		if (!methods[i].function)
-			return pass_on(context, request, ret_data, err);
-		r = methods[i].function(context, request, &data, err);
-		if (r == 0) {
-			*ret_data = data;
-			return ANSWER_SUCCESS;
-		}
-		json_decref(data);
-		if (!*err->text)
-			error_set(err, 0, "%s", r > 0 ? "the store failed" : strerror(-r));
-		return code_of(r);
+	if (!methods[method].function)
+		return pass_on(context, request, ret_data, err);
+	r = methods[method].function(context, request, &data, err);
+	if (r == 0) {
+		*ret_data = data;
+		return ANSWER_SUCCESS;
 	}
-	error_set(err, 0, "unknown method '%s'", request->method);
-	return ANSWER_BAD_REQUEST;
+	json_decref(data);
+	if (!*err->text)
+		error_set(err, 0, "%s", r > 0 ? "the store failed" : strerror(-r));
+	return method_code(r);
+}
+
+static enum answer_code ask(const struct methods *context, const struct request *request,
+	json_t **ret_data, struct error *err)
+{
+	uint64_t begin_us = stopwatch_us();
+	enum answer_code code = ANSWER_BAD_REQUEST;
+	size_t method = 0;
+
+	while (method < ARRAY_SIZE(methods) && strcmp(methods[method].name, request->method) != 0)
+		method++;
+	if (method < ARRAY_SIZE(methods))
+		code = ask_one(method, context, request, ret_data, err);
+	else
+		error_set(err, 0, "unknown method '%s'", request->method);
+	if (context->questions)
+		questions_count(context->questions,
+			method < ARRAY_SIZE(methods) ? method : SIZE_MAX, (int)code,
+			stopwatch_us() - begin_us);
+	return code;
+}
+
+void methods_expose(const struct methods *context, struct exposition *to)
+{
+	const char *names[ARRAY_SIZE(methods)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		names[i] = methods[i].name;
+	questions_expose(context->questions, names, ARRAY_SIZE(methods),
+		"kanyun_api_questions_total", "kanyun_api_question_seconds", to);
 }
 
 enum answer_code methods_ask(const struct methods *context, const char *method, json_t *args,

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/macros.h"
+#include "http/questions.h"
 #include "model/metric.h"
 #include "query/gather.h"
 #include "query/identity.h"
@@ -19,7 +20,11 @@
 struct methods {
 	struct store *store; /* kanyun-server's */
 	const struct clock *clock;
+	struct questions *questions; /* counts what is asked; NULL: nobody does */
 };
+
+/* How often each method was asked. `questions` is there. */
+void methods_expose(const struct methods *methods, struct exposition *to);
 
 /* An answering_fn, whose context is a struct methods. */
 json_t *methods_answer(void *context, const struct request *request, struct buffer *payload);
@@ -36,6 +41,9 @@ typedef int method_fn(const struct methods *methods, const struct request *reque
 method_fn method_instances, method_list_instance, method_query_usage_report, method_readings,
 	method_series, method_usage, method_instance, method_metrics, method_retire, method_close,
 	method_closed;
+
+/* The code that a method's outcome or failure stands for. */
+enum answer_code method_code(int r);
 
 /* A window of time: `from` and `to` by these names; to is now if absent. Refuses one that is empty
  * or upside down. `from` may be absent if fallback_from_ms is not negative. */

@@ -156,6 +156,8 @@ static void split_span(struct splitting *splitting, struct span span)
 		split_by_info(splitting, span);
 	else if (by == BY_NOTHING)
 		add_window(splitting, "", NULL, span.from_ms, span.to_ms);
+	if (by == BY_HOST && splitting->split->has_hostless)
+		add_window(splitting, "", "", span.from_ms, span.to_ms);
 	for (size_t i = 0; by == BY_HOST && i < timeline->host_count; i++)
 		if (timeline->hosts[i]->is_mine)
 			add_window(splitting, timeline->hosts[i]->name, timeline->hosts[i]->name,

@@ -43,6 +43,7 @@ static void add_counter(json_t *object, const struct summary *summary)
 		summary->has_uncertainty ? json_integer(summary->uncertainty) : json_null());
 	json_object_set_new(object, "coverage", ratio_to_json(covered_ms, account->window_ms));
 	json_object_set_new(object, "covered_ms", json_integer(covered_ms));
+	json_object_set_new(object, "window_ms", json_integer(account->window_ms));
 	json_object_set_new(object, "complete",
 		account->is_legacy ? json_null() : json_boolean(account->is_complete));
 	json_object_set_new(object, "reasons", reasons_to_json(account));
@@ -263,23 +264,39 @@ static int add_stateless(struct asking *asking, const struct gathered *from, str
 		&asking->timeline, asking->methods->store, &asking->identity, &series, err);
 }
 
+/* Hosts of collectors that read no states are known only by what was gathered. */
+static int make_parts_of_hosts(
+	struct asking *asking, const struct gather *gather, struct error *err)
+{
+	for (size_t i = 0; i < gather->count; i++)
+		if (timeline_is_host_of("", gather->series[i].epoch_name))
+			asking->split.has_hostless = true;
+	usage_parts_deinit(&asking->parts);
+	return usage_parts_make(
+		&asking->timeline, &asking->identity, &asking->split, &asking->parts, err);
+}
+
 /* Reads a group's columns, all parameters of it: what one lacks, another may witness. */
 static int gather_columns(struct asking *asking, enum metric_group group, uint32_t columns,
 	struct gather *ret_gather, struct error *err)
 {
 	struct store *store = asking->methods->store;
+	bool by_host = asking->split.by == BY_HOST;
+	const struct usage_parts *parts = by_host ? &asking->steps : &asking->parts;
 	const struct gather_question question = { .identity = &asking->identity,
 		.group = group,
 		.columns = columns,
 		.from_ms = asking->timeline.read_from_ms,
 		.to_ms = asking->timeline.read_to_ms,
-		.edges_ms = asking->timeline.is_stepped ? NULL : asking->parts.edges_ms,
-		.edge_count = asking->timeline.is_stepped ? 0 : asking->parts.edge_count };
+		.edges_ms = asking->timeline.is_stepped ? NULL : parts->edges_ms,
+		.edge_count = asking->timeline.is_stepped ? 0 : parts->edge_count };
 	int r = gather_read(store, &question, ret_gather, err);
 
 	for (size_t i = 0; r == 0 && i < ret_gather->count; i++)
 		r = add_stateless(asking, &ret_gather->series[i], err);
-	return r == 0 ? timeline_settle(&asking->timeline) : r;
+	if (r == 0)
+		r = timeline_settle(&asking->timeline);
+	return r == 0 && by_host ? make_parts_of_hosts(asking, ret_gather, err) : r;
 }
 
 static bool has_states(const struct timeline *timeline)
@@ -414,7 +431,7 @@ static int ask(struct asking *asking, const struct request *request, const struc
 			err);
 	if (r == 0)
 		r = make_parts(asking, err);
-	return r == 0 && asking->parts.count ? add_metrics(asking, request, err) : r;
+	return r == 0 && steps_of(asking)->count ? add_metrics(asking, request, err) : r;
 }
 
 static void asking_deinit(struct asking *asking)

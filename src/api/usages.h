@@ -20,6 +20,7 @@ struct usage_split {
 	enum usage_by by;
 	struct projects projects; /* only the time as theirs */
 	int64_t step_ms;          /* 0: one step is all */
+	bool has_hostless;        /* something is of no known host: an old worker's, by "" */
 };
 
 /* A part of the answer: what was used in a window, or on one host. */

@@ -91,6 +91,18 @@ static void a_month_is_from_its_first_to_the_next_first_instant(void **state)
 		assert_true(time_text_parse_month(wrong[i], &from_ms, &to_ms) < 0);
 }
 
+static void whole_texts_have_their_milliseconds(void **state)
+{
+	char text[TIME_TEXT_SIZE];
+
+	assert_string_equal(
+		time_text_format_whole(1329739932000, text), "2012-02-20T12:12:12.000Z");
+	assert_string_equal(
+		time_text_format_whole(1329739932007, text), "2012-02-20T12:12:12.007Z");
+	assert_string_equal(time_text_format(1329739932007, text), "2012-02-20T12:12:12.007Z");
+	assert_string_equal(time_text_format(1329739932000, text), "2012-02-20T12:12:12Z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,6 +112,7 @@ int main(void)
 		cmocka_unit_test(days_that_do_not_exist_are_refused),
 		cmocka_unit_test(times_before_1970_are_out_of_range),
 		cmocka_unit_test(what_is_formatted_is_parsed_back),
+		cmocka_unit_test(whole_texts_have_their_milliseconds),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

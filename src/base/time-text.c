@@ -133,19 +133,23 @@ int time_text_parse(const char *text, int64_t *ret_ms)
 	return 0;
 }
 
-char *time_text_format(int64_t ms, char text[TIME_TEXT_SIZE])
+char *time_text_format_whole(int64_t ms, char text[TIME_TEXT_SIZE])
 {
 	time_t seconds = (time_t)(ms / 1000);
-	int rest_ms = (int)(ms % 1000);
 	struct tm utc;
 	size_t used;
 
 	gmtime_r(&seconds, &utc);
 	used = strftime(text, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-	if (rest_ms)
-		snprintf(text + used, TIME_TEXT_SIZE - used, ".%03dZ", rest_ms);
-	else
-		snprintf(text + used, TIME_TEXT_SIZE - used, "Z");
+	snprintf(text + used, TIME_TEXT_SIZE - used, ".%03dZ", (int)(ms % 1000));
+	return text;
+}
+
+char *time_text_format(int64_t ms, char text[TIME_TEXT_SIZE])
+{
+	time_text_format_whole(ms, text);
+	if (ms % 1000 == 0)
+		memcpy(strchr(text, '.'), "Z", sizeof("Z"));
 	return text;
 }
 

@@ -20,6 +20,9 @@ MUST_CHECK int time_text_parse(const char *text, int64_t *ret_ms);
 /* "2012-02-20T12:12:12Z", with ".123" only where the milliseconds are not zero. Returns text. */
 char *time_text_format(int64_t ms, char text[TIME_TEXT_SIZE]);
 
+/* The same with ".000" too, so that all such texts are as long. */
+char *time_text_format_whole(int64_t ms, char text[TIME_TEXT_SIZE]);
+
 /* A month in UTC, "2026-10": its first instant and that of the next one. 0 or -EINVAL. */
 MUST_CHECK int time_text_parse_month(const char *text, int64_t *ret_from_ms, int64_t *ret_to_ms);
 

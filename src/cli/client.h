@@ -20,8 +20,8 @@ struct client {
 	struct config *config;   /* owned */
 	const char *config_path; /* "" if only defaults are there */
 	struct store *api;       /* owned; the requests of kanyun-api are those of the server */
-	bool is_json, is_all, is_explained, is_forced;
-	const char *from, *to, *at, *project, *by; /* NULL: not given */
+	bool is_json, is_all, is_explained, is_forced, is_once;
+	const char *from, *to, *at, *project, *by, *interval; /* NULL: not given */
 	char **arguments;
 	int argument_count;
 };
@@ -46,7 +46,8 @@ int client_print_json(json_t *data);
 
 typedef int command_fn(struct client *client);
 command_fn command_instances, command_usage, command_series, command_workers, command_status,
-	command_doctor, command_close, command_closed, command_api_client, command_token;
+	command_doctor, command_close, command_closed, command_api_client, command_token,
+	command_traffic;
 
 /* The ids of all instances (of the project, if --project is given), as a new array; NULL after it
  * told the person what was wrong. */

@@ -181,6 +181,7 @@ int command_doctor(struct client *client)
 	check_clock(&doctor);
 	check_server(&doctor, client);
 	doctor_check_libvirt(&doctor, client->config);
+	doctor_check_traffic(&doctor, client->config);
 	if (client->is_json)
 		client_print_json(json_incref(doctor.findings));
 	else

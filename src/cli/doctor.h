@@ -22,3 +22,6 @@ void doctor_find(struct doctor *doctor, enum finding finding, const char *check,
 
 /* Hypervisor, domains, and whether their guests report memory. */
 void doctor_check_libvirt(struct doctor *doctor, const struct config *config);
+
+/* Whether traffic can be metered on this host. */
+void doctor_check_traffic(struct doctor *doctor, const struct config *config);

@@ -23,10 +23,12 @@ enum {
 	OPTION_ALL,
 	OPTION_EXPLAIN,
 	OPTION_FORCE,
+	OPTION_ONCE,
+	OPTION_INTERVAL,
 };
 
 /* Which options a command has besides those that all have. */
-enum { HAS_WINDOW = 1, HAS_PROJECT = 2, HAS_USAGE = 4, HAS_AT = 8, HAS_FORCE = 16 };
+enum { HAS_WINDOW = 1, HAS_PROJECT = 2, HAS_USAGE = 4, HAS_AT = 8, HAS_FORCE = 16, HAS_LIVE = 32 };
 
 static const struct command {
 	const char *name, *arguments, *summary;
@@ -40,6 +42,9 @@ static const struct command {
 		HAS_WINDOW | HAS_PROJECT | HAS_USAGE, command_usage },
 	{ "series", "ID METRIC [PARAMETER]", "Show the samples of a metric as they were read.",
 		HAS_WINDOW, command_series },
+	{ "traffic", "[ID]...",
+		"Show the traffic of each address, outside and inside of the cloud, as it grows.",
+		HAS_WINDOW | HAS_PROJECT | HAS_LIVE, command_traffic },
 	{ "close", "MONTH", "Keep a month's figures for good, with a digest.", HAS_FORCE,
 		command_close },
 	{ "closed", "[MONTH [ID]]",
@@ -92,6 +97,10 @@ static void print_options(unsigned int options)
 		       "given\n");
 	if (options & HAS_FORCE)
 		printf("      --force               also figures that may still change\n");
+	if (options & HAS_LIVE)
+		printf("      --once                show it once, also on a terminal\n"
+		       "      --interval SPAN       show it again after so long; 5s if not "
+		       "given\n");
 	printf("      --json                print JSON\n"
 	       "  -c, --config FILE         read FILE, not ./kanyun.conf or /etc/kanyun.conf\n"
 	       "  -o, --option SECTION.KEY=VALUE\n"
@@ -141,6 +150,8 @@ static const struct option long_options[] = {
 	{ "all", no_argument, NULL, OPTION_ALL },
 	{ "explain", no_argument, NULL, OPTION_EXPLAIN },
 	{ "force", no_argument, NULL, OPTION_FORCE },
+	{ "once", no_argument, NULL, OPTION_ONCE },
+	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -182,6 +193,11 @@ static bool take_option(struct client *client, struct arguments *arguments, int 
 		return client->is_explained = true;
 	case OPTION_FORCE:
 		return client->is_forced = true;
+	case OPTION_ONCE:
+		return client->is_once = true;
+	case OPTION_INTERVAL:
+		client->interval = optarg;
+		return true;
 	default:
 		return false;
 	}
@@ -244,6 +260,7 @@ static int check_options(const struct client *client, const struct command *comm
 		{ client->is_explained, HAS_USAGE, "--explain" },
 		{ client->at, HAS_AT, "--at" },
 		{ client->is_forced, HAS_FORCE, "--force" },
+		{ client->is_once || client->interval, HAS_LIVE, "--once and --interval" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)

@@ -3,6 +3,8 @@
 
 /* kanyun usage: how much was used, from when to when. */
 
+#include "cli/usage.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +12,6 @@
 #include "base/buffer.h"
 #include "base/time-text.h"
 #include "cli/client.h"
-#include "cli/table.h"
 #include "model/metric.h"
 
 #define USAGE_FROM "-1h"
@@ -63,8 +64,7 @@ static void add_coverage(struct table *table, const json_t *usage)
 	table_add(table, text);
 }
 
-/* "yes", "unknown", or "no" with what is missing; what is lost for good is told behind "yes". */
-static void add_reasons(struct table *table, const json_t *usage)
+void usage_add_complete(struct table *table, const json_t *usage)
 {
 	const json_t *complete = json_object_get(usage, "complete"), *reason;
 	CLEANUP(buffer_deinit) struct buffer text;
@@ -119,7 +119,7 @@ static void add_rows(const struct client *client, struct table *table, const jso
 		table_add_json(table, json_object_get(usage, "unit"));
 		table_add_json(table, json_object_get(usage, "uncertainty"));
 		add_coverage(table, usage);
-		add_reasons(table, usage);
+		usage_add_complete(table, usage);
 	}
 }
 

@@ -28,6 +28,7 @@ struct collector_context {
 	const struct clock *clock;
 	const struct config *config;
 	const char *host;
+	bool is_once; /* it reads once, and leaves no trace */
 	/* Any thread of the collector. Takes the batch, which holds readings, infos or both; the
 	 * last one of a round says so (until_ms). Each reading's time and segment are of one
 	 * clock_read. */

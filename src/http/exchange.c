@@ -22,12 +22,47 @@
 
 enum { BLOCK_SIZE = 32 * 1024 };
 
+static void request_free(struct http_request *request)
+{
+	response_deinit(&request->response);
+	if (request->scope && request->server->options.release)
+		request->server->options.release(request->scope);
+	free(request);
+}
+
+void exchange_on_connection(void *server, struct MHD_Connection *connection, void **place,
+	enum MHD_ConnectionNotificationCode what)
+{
+	struct http_request **request;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*place = calloc(1, sizeof(*request));
+		return;
+	}
+	request = *place;
+	if (request && *request)
+		request_free(*request);
+	free(request);
+	*place = NULL;
+}
+
+/* NULL: there was no memory for it. */
+static struct http_request **place_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
 void *exchange_on_uri(void *server, const char *uri, struct MHD_Connection *connection)
 {
-	struct http_request *request = calloc(1, sizeof(*request));
+	struct http_request **place = place_of(connection);
+	struct http_request *request = place ? calloc(1, sizeof(*request)) : NULL;
 
 	if (!request)
 		return NULL;
+	*place = request;
 	request->server = server;
 	request->connection = connection;
 	request->uri_result = uri_parse(uri, &request->uri, &request->uri_error);
@@ -70,6 +105,11 @@ bool http_request_is_local(const struct http_request *request)
 		return is_local_v6(&((const struct sockaddr_in6 *)info->client_addr)->sin6_addr);
 	return info->client_addr->sa_family == AF_INET &&
 	       ntohl(((const struct sockaddr_in *)info->client_addr)->sin_addr.s_addr) >> 24 == 127;
+}
+
+const struct http_server *http_request_server(const struct http_request *request)
+{
+	return request->server;
 }
 
 const void *http_request_scope(const struct http_request *request)
@@ -294,8 +334,6 @@ void exchange_on_end(void *server, struct MHD_Connection *connection, void **req
 	if (!request)
 		return;
 	*request_place = NULL;
-	response_deinit(&request->response);
-	if (request->scope && request->server->options.release)
-		request->server->options.release(request->scope);
-	free(request);
+	*place_of(connection) = NULL;
+	request_free(request);
 }

@@ -61,7 +61,12 @@ void response_deinit(struct http_response *response);
 bool response_fill(struct http_response *response, size_t enough, const struct clock *clock,
 	int64_t deadline_ms);
 
-/* The callbacks of libmicrohttpd; the first one's result is the others' *request. */
+/* The callbacks of libmicrohttpd. A connection has a place for its request, for a request whose
+ * query is too much for it is given up without on_end. */
+void exchange_on_connection(void *server, struct MHD_Connection *connection, void **place,
+	enum MHD_ConnectionNotificationCode what);
+
+/* The first one's result is the others' *request. */
 void *exchange_on_uri(void *server, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result exchange_on_request(void *server, struct MHD_Connection *connection,
 	const char *path, const char *method, const char *version, const char *upload,

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct http_request;
+struct http_server;
 
 /* What stands for the braces of the route's path. */
 const char *http_request_argument(const struct http_request *request);
@@ -21,6 +22,9 @@ const char *http_request_header(const struct http_request *request, const char *
 
 /* Does it come from this host? (By its connection's address; a proxy here makes all look so.) */
 bool http_request_is_local(const struct http_request *request);
+
+/* Whose request it is. */
+const struct http_server *http_request_server(const struct http_request *request);
 
 /* What the server's authorise said may be seen. */
 const void *http_request_scope(const struct http_request *request);

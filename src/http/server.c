@@ -50,6 +50,7 @@ static void collect_options(struct http_server *server, int fd, struct MHD_Optio
 	add(to, &count, MHD_OPTION_CONNECTION_TIMEOUT, number(options->idle_seconds), NULL);
 	add(to, &count, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_HEADERS_MAX, NULL);
 	add(to, &count, MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)exchange_on_uri, server);
+	add(to, &count, MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)exchange_on_connection, server);
 	add(to, &count, MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)exchange_on_end, server);
 	if (options->certificate) {
 		add(to, &count, MHD_OPTION_HTTPS_MEM_CERT, 0, options->certificate);

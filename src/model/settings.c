@@ -25,6 +25,9 @@
 static const char *const stores[] = { "sqlite", "memory", NULL };
 static const char *const cpu_forms[] = { "time", "percent", NULL };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const sources[] = { "nft", "iptables", "none", NULL };
+static const char *const dialects[] = { "inovex", "tinkoff", NULL };
+static const char *const metrics_labels[] = { "domain", "nova", NULL };
 static const char *const collectors[] = { "libvirt", "fake", NULL };
 
 const struct config_key settings_keys[] = {
@@ -52,6 +55,9 @@ const struct config_key settings_keys[] = {
 		"What old workers send as cpu: nanoseconds of CPU time, or a percentage."),
 	INTEGER("server", "seal_after_seconds", "1200", 1, 86400,
 		"Readings rest in the journal for so long before they are packed into chunks."),
+	TEXT("server", "http_host", "127.0.0.1",
+		"Address that kanyun-server listens on for HTTP; * is every one."),
+	PORT("server", "http_port", "0", "HTTP: /metrics for Prometheus; 0: off."),
 
 	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
 	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),
@@ -96,6 +102,28 @@ const struct config_key settings_keys[] = {
 		"dropped."),
 	INTEGER("worker", "monitor_timeout", "5", 1, 300,
 		"Seconds after which an answer that asks QEMU itself is given up."),
+	TEXT("worker", "http_host", "127.0.0.1",
+		"Address that kanyun-worker listens on for HTTP; * is every one."),
+	PORT("worker", "http_port", "0",
+		"HTTP: /metrics for Prometheus, whose exporters of libvirt have 9177; 0: off."),
+	CHOICE("worker", "metrics_dialect", "inovex", dialects,
+		"The exporter whose names /metrics uses."),
+	CHOICE("worker", "metrics_labels", "domain", metrics_labels,
+		"nova: every series of a domain has project_id and instance_id, too."),
+
+	CHOICE("traffic", "source", "nft", sources,
+		"What counts external traffic: rules of kanyun's own, accounting rules of "
+		"iptables that are there already, or nothing."),
+	TEXT("traffic", "internal",
+		"10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 224.0.0.0/4, "
+		"255.255.255.255/32, fc00::/7, fe80::/10, ff00::/8",
+		"Prefixes of which traffic is internal: it is counted apart."),
+	TEXT("traffic", "taps", "*",
+		"Shell patterns, separated by commas, of the taps whose traffic is metered."),
+	TEXT("traffic", "floating_file", "",
+		"File of lines FLOATING FIXED [PORT]: external traffic is told under the floating "
+		"address; empty: under the fixed one."),
+	TEXT("traffic", "helper", "", "Path of kanyun-traffic; empty: where it was installed."),
 
 	TEXT("client", "api_host", "127.0.0.1", "Host of kanyun-api."),
 	PORT("client", "api_port", "5556", "The api_port of kanyun-api."),

@@ -188,6 +188,19 @@ static enum admission_outcome decode(const struct taking *taking, struct writer_
 	return ADMISSION_STORE;
 }
 
+static void note_sent(const struct taking *taking)
+{
+	struct workers *workers = taking->admission->options.workers;
+	const struct envelope *envelope = taking->envelope;
+	const struct peer *peer = taking->peer;
+
+	workers_note_sent(workers, envelope->worker,
+		&(struct worker_sent){ envelope->sequence, envelope->oldest, envelope->last_ms });
+	if (!peer->in_flight)
+		workers_note_durable(
+			workers, envelope->worker, peer->durable, peer->frontier.until_ms);
+}
+
 /* What is known already, or cannot be taken yet, is not worth parsing. */
 static enum admission_outcome take_enveloped(
 	struct taking *taking, struct writer_item *ret_item, struct peer **ret_peer)
@@ -211,6 +224,7 @@ static enum admission_outcome take_enveloped(
 	*ret_peer = taking->peer;
 	taking->envelope = &envelope;
 	workers_hear(admission->options.workers, envelope.worker, 0, envelope.spool);
+	note_sent(taking);
 	claim = (struct sequence_claim){ envelope.sequence, envelope.oldest, envelope.previous };
 	switch (sequences_look(&taking->peer->sequences, &claim)) {
 	case SEQUENCES_KNOWN:
@@ -231,21 +245,28 @@ enum admission_outcome admission_take(struct admission *admission, const struct 
 	struct taking taking = { .admission = admission, .frames = frames, .count = frame_count };
 
 	*ret_item = (struct writer_item){ 0 };
+	ret_item->taken_us = stopwatch_us();
 	*ret_peer = NULL;
 	count(admission, COUNTER_RECEIVED, 1);
+	for (size_t i = 0; i < frame_count; i++)
+		count(admission, COUNTER_BYTES, frames[i].size);
 	return frame_count == 3 ? take_enveloped(&taking, ret_item, ret_peer)
 				: decode(&taking, ret_item);
 }
 
-void admission_committed(const struct writer_item *items, size_t item_count)
+void admission_committed(
+	struct admission *admission, const struct writer_item *items, size_t item_count)
 {
 	for (size_t i = 0; i < item_count; i++) {
+		const struct store_source *source = &items[i].source;
 		struct peer *peer = items[i].token;
 
 		if (!peer)
 			continue;
 		peer->in_flight--;
-		peer->durable = MAX_OF(peer->durable, items[i].source.sequence);
+		peer->durable = MAX_OF(peer->durable, source->sequence);
+		workers_note_durable(
+			admission->options.workers, peer->worker, peer->durable, source->until_ms);
 	}
 }
 

@@ -48,7 +48,8 @@ enum admission_outcome admission_take(struct admission *admission, const struct 
 	size_t count, struct writer_item *ret_item, struct peer **ret_peer);
 
 /* Items that were made here are durable now, in this order. */
-void admission_committed(const struct writer_item *items, size_t count);
+void admission_committed(
+	struct admission *admission, const struct writer_item *items, size_t count);
 
 /* The peers, for acknowledgements. */
 struct peers *admission_peers(struct admission *admission);

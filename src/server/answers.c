@@ -109,9 +109,22 @@ static json_t *answer_store(
 	return answer_new(code_of(r), error_text(&err, r), NULL);
 }
 
-static json_t *answer_method(void *context, const struct request *request, struct buffer *payload)
+/* The methods by number. */
+static const char *const methods[] = { "status", "workers", "store.instances", "store.scan",
+	"store.sources", "store.records", "store.put" };
+
+static size_t method_number(const char *method)
 {
-	const struct answers *answers = context;
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(methods) && strcmp(methods[i], method) != 0)
+		i++;
+	return i < ARRAY_SIZE(methods) ? i : SIZE_MAX;
+}
+
+static json_t *answer_method(
+	const struct answers *answers, const struct request *request, struct buffer *payload)
+{
 	char text[128];
 
 	if (remote_is_method(request->method))
@@ -124,12 +137,34 @@ static json_t *answer_method(void *context, const struct request *request, struc
 	return answer_new(ANSWER_BAD_REQUEST, text, NULL);
 }
 
+static json_t *answer_and_count(
+	void *context, const struct request *request, struct buffer *payload)
+{
+	const struct answers *answers = context;
+	uint64_t begin_us = stopwatch_us();
+	json_t *answer = answer_method(answers, request, payload);
+
+	questions_count(&answers->counters->questions, method_number(request->method),
+		(int)json_integer_value(json_object_get(answer, "code")),
+		stopwatch_us() - begin_us);
+	return answer;
+}
+
+void answers_expose_questions(const struct answers *answers, struct exposition *to)
+{
+	questions_expose(&answers->counters->questions, methods, ARRAY_SIZE(methods),
+		"kanyun_server_questions_total", "kanyun_server_question_seconds", to);
+}
+
 zmsg_t *answers_answer(void *context, zmsg_t **message)
 {
-	return answering_answer(*message, answer_method, context);
+	return answering_answer(*message, answer_and_count, context);
 }
 
 zmsg_t *answers_refuse(void *context, zmsg_t **message)
 {
+	const struct answers *answers = context;
+
+	questions_count(&answers->counters->questions, SIZE_MAX, ANSWER_UNAVAILABLE, 0);
 	return answering_refuse(*message);
 }

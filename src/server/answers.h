@@ -8,6 +8,7 @@
 #include <czmq.h>
 
 #include "base/clock.h"
+#include "http/exposition.h"
 #include "server/counters.h"
 #include "server/workers.h"
 #include "server/writer.h"
@@ -22,6 +23,9 @@ struct answers {
 	int64_t started_ms;  /* wall clock */
 	size_t damaged_days; /* whose readings the store lost */
 };
+
+/* How often each method was asked. */
+void answers_expose_questions(const struct answers *answers, struct exposition *to);
 
 /* Both are a responder_fn whose context is a struct answers. */
 zmsg_t *answers_answer(void *context, zmsg_t **request);

@@ -4,6 +4,7 @@
 
 static const char *const names[_COUNTER_COUNT] = {
 	[COUNTER_RECEIVED] = "received",
+	[COUNTER_BYTES] = "received_bytes",
 	[COUNTER_HEARTBEATS] = "heartbeats",
 	[COUNTER_LEGACY] = "legacy",
 	[COUNTER_KNOWN] = "known",

@@ -8,10 +8,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
+#include "http/questions.h"
 #include "wire/message.h"
 
 enum counter {
 	COUNTER_RECEIVED, /* messages of any kind */
+	COUNTER_BYTES,    /* of their frames */
 	COUNTER_HEARTBEATS,
 	COUNTER_LEGACY,      /* messages in an old worker's form */
 	COUNTER_KNOWN,       /* messages that had come before: dropped unparsed */
@@ -33,6 +36,9 @@ enum counter {
 
 struct counters {
 	_Atomic uint64_t values[_COUNTER_COUNT];
+	struct histogram committed;    /* commits that succeeded */
+	struct histogram acknowledged; /* from the arrival of a message to its acknowledgement */
+	struct questions questions;
 };
 
 static inline void counters_add(struct counters *counters, unsigned int counter, uint64_t value)

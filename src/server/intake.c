@@ -117,6 +117,16 @@ static void count_tally(struct counters *counters, const struct store_tally *tal
 	counters_add(counters, COUNTER_LATE, tally->late);
 }
 
+static void count_acknowledged(struct intake *intake, const struct writer_item *items, size_t count)
+{
+	uint64_t now_us = stopwatch_us();
+
+	for (size_t i = 0; i < count; i++)
+		if (items[i].token)
+			histogram_add(&intake->options.counters->acknowledged,
+				now_us - items[i].taken_us);
+}
+
 static int on_committed(zloop_t *loop, zmq_pollitem_t *poll_item, void *argument)
 {
 	struct intake *intake = argument;
@@ -125,7 +135,7 @@ static int on_committed(zloop_t *loop, zmq_pollitem_t *poll_item, void *argument
 	size_t count = writer_collect(intake->options.writer, items, ARRAY_SIZE(items), &tally);
 
 	count_tally(intake->options.counters, &tally);
-	admission_committed(items, count);
+	admission_committed(intake->admission, items, count);
 	for (size_t i = 0; i < count; i++) {
 		struct peer *peer = items[i].token;
 
@@ -133,6 +143,7 @@ static int on_committed(zloop_t *loop, zmq_pollitem_t *poll_item, void *argument
 		if (peer && items[i].source.sequence == peer->durable)
 			acknowledge(intake, peer);
 	}
+	count_acknowledged(intake, items, count);
 	if (intake->is_paused && start_reading(intake) < 0)
 		log_error("cannot read the workers' socket again: no memory");
 	return 0;

@@ -9,6 +9,7 @@
  *     writer.c       the thread that commits to the store
  *     workers.c      who is alive
  *     answers.c      REP: status, workers, and the store for kanyun-api
+ *     watch.c        HTTP: what Prometheus is told of all of it
  *     maintenance.c  the thread that packs and deletes
  *
  * Parts are started in the order below and ended in the reverse one. */
@@ -23,10 +24,12 @@
 #include "base/responder.h"
 #include "base/signals.h"
 #include "base/time-text.h"
+#include "http/scrape.h"
 #include "model/settings.h"
 #include "server/answers.h"
 #include "server/intake.h"
 #include "server/maintenance.h"
+#include "server/watch.h"
 #include "store/lost-days.h"
 #include "store/store.h"
 #include "wire/request.h"
@@ -46,6 +49,7 @@ struct server {
 	struct answers answers;
 	struct responder *responder;
 	struct maintenance *maintenance;
+	struct scrape *scrape; /* NULL: off */
 };
 
 static int report_damage(void *context, int64_t from_ms, int64_t to_ms, const char *what)
@@ -94,7 +98,8 @@ static void on_user_signal(void *context, int number)
 
 static int start_writer(struct server *server, struct error *err)
 {
-	const struct writer_options options = { server->store, clock_system() };
+	const struct writer_options options = { server->store, clock_system(),
+		&server->counters.committed };
 	const struct config *config = server->program->config;
 	int r = workers_new(clock_system(),
 		config_integer(config, "server", "worker_dead_seconds") * 1000, &server->workers);
@@ -130,6 +135,21 @@ static int start_responder(struct server *server, struct error *err)
 	return responder_new(server->loop, &options, &server->responder, err);
 }
 
+static int start_scrape(struct server *server, struct error *err)
+{
+	const struct config *config = server->program->config;
+	const struct scrape_options options = { .self = { "kanyun_build_info",
+							server->program->name, KANYUN_VERSION,
+							server->answers.started_ms },
+		.host = config_text(config, "server", "http_host"),
+		.port = (uint16_t)config_integer(config, "server", "http_port"),
+		.clock = clock_system(),
+		.write = watch_write,
+		.context = &server->answers };
+
+	return options.port ? scrape_new(&options, &server->scrape, err) : 0;
+}
+
 static int start(struct server *server, struct error *err)
 {
 	int r;
@@ -150,11 +170,14 @@ static int start(struct server *server, struct error *err)
 	if (r == 0)
 		r = maintenance_new(server->store, clock_system(), server->program->config,
 			&server->maintenance, err);
+	if (r == 0)
+		r = start_scrape(server, err);
 	return r;
 }
 
 static void stop(struct server *server)
 {
+	scrape_free(server->scrape);
 	maintenance_free(server->maintenance);
 	responder_free(server->responder);
 	writer_finish(server->writer); /* it still reads the names of the intake's peers */
@@ -171,6 +194,8 @@ static void announce(struct server *server)
 	program_tell(server->program, "pull", intake_pull_endpoint(server->intake));
 	program_tell(server->program, "pub", intake_pub_endpoint(server->intake));
 	program_tell(server->program, "rep", responder_endpoint(server->responder));
+	if (server->scrape)
+		program_tell(server->program, "http", scrape_url(server->scrape));
 	program_ready(server->program);
 }
 

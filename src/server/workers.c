@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "base/time-text.h"
-#include "model/instance.h"
 
 enum { REMIND_AFTER_MS = 60 * 1000, SPOOL_OVERLAP_MS = 60 * 1000 };
 
@@ -24,6 +23,11 @@ struct worker {
 	int64_t clock_offset_ms;                /* its clock minus ours, when it last said */
 	int64_t reported_ms;                    /* monotonic; 0: alive as far as anyone was told */
 	bool clock_reported, spools_reported;
+	bool has_sent;
+	struct worker_sent sent;
+	int64_t sent_ms; /* wall clock */
+	uint64_t durable;
+	int64_t until_ms;
 };
 
 struct workers {
@@ -152,6 +156,34 @@ void workers_farewell(struct workers *workers, const char *name)
 	pthread_mutex_unlock(&workers->lock);
 }
 
+void workers_note_sent(struct workers *workers, const char *name, const struct worker_sent *sent)
+{
+	struct worker *worker;
+
+	pthread_mutex_lock(&workers->lock);
+	worker = zhashx_lookup(workers->table, name);
+	if (worker) {
+		worker->has_sent = true;
+		worker->sent = *sent;
+		worker->sent_ms = clock_wall_ms(workers->clock);
+	}
+	pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_note_durable(
+	struct workers *workers, const char *name, uint64_t durable, int64_t until_ms)
+{
+	struct worker *worker;
+
+	pthread_mutex_lock(&workers->lock);
+	worker = zhashx_lookup(workers->table, name);
+	if (worker) {
+		worker->durable = durable;
+		worker->until_ms = until_ms;
+	}
+	pthread_mutex_unlock(&workers->lock);
+}
+
 static bool is_dead(const struct workers *workers, const struct worker *worker, int64_t now_ms)
 {
 	return now_ms - worker->heard_ms >= workers->dead_after_ms;
@@ -221,6 +253,43 @@ void workers_count(struct workers *workers, size_t *ret_alive, size_t *ret_dead)
 		worker = zhashx_next(workers->table))
 		++*(is_dead(workers, worker, now_ms) ? ret_dead : ret_alive);
 	pthread_mutex_unlock(&workers->lock);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct worker_view *)a)->name, ((const struct worker_view *)b)->name);
+}
+
+static void view(struct workers *workers, const struct worker *worker, int64_t now_ms,
+	struct worker_view *ret_view)
+{
+	memcpy(ret_view->name, worker->name, sizeof(worker->name));
+	ret_view->is_dead = is_dead(workers, worker, now_ms);
+	ret_view->silent_ms = now_ms - worker->heard_ms;
+	ret_view->clock_offset_ms = worker->clock_offset_ms;
+	ret_view->has_sent = worker->has_sent;
+	ret_view->sent = worker->sent;
+	ret_view->sent_ms = worker->sent_ms;
+	ret_view->durable = worker->durable;
+	ret_view->until_ms = worker->until_ms;
+}
+
+struct worker_view *workers_view(struct workers *workers, size_t *ret_count)
+{
+	int64_t now_ms = clock_monotonic_ms(workers->clock);
+	struct worker_view *views;
+	size_t count = 0;
+
+	pthread_mutex_lock(&workers->lock);
+	views = calloc(zhashx_size(workers->table), sizeof(*views));
+	for (struct worker *worker = views ? zhashx_first(workers->table) : NULL; worker;
+		worker = zhashx_next(workers->table))
+		view(workers, worker, now_ms, &views[count++]);
+	pthread_mutex_unlock(&workers->lock);
+	if (count)
+		qsort(views, count, sizeof(*views), compare_names);
+	*ret_count = count;
+	return views;
 }
 
 static json_t *worker_to_json(

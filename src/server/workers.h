@@ -6,10 +6,12 @@
  * once a minute, until it speaks again or is forgotten. A heartbeat of status 0 is a farewell. */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "model/instance.h"
 
 enum { WORKERS_MAX = 100000 };
 
@@ -32,12 +34,39 @@ void workers_hear(struct workers *workers, const char *name, int64_t time_ms, co
 /* It is about to exit in good order: no longer watched. */
 void workers_farewell(struct workers *workers, const char *name);
 
+/* What its last message says. Numbers are those of its spool. */
+struct worker_sent {
+	uint64_t sequence, oldest;
+	int64_t last_ms; /* the last time of the message's readings; 0 without any */
+};
+void workers_note_sent(struct workers *workers, const char *name, const struct worker_sent *sent);
+
+/* Every number up to `durable` is stored or refused, and with them what was read until until_ms
+ * (0: nothing says so). */
+void workers_note_durable(
+	struct workers *workers, const char *name, uint64_t durable, int64_t until_ms);
+
 /* Looks for the dead and logs what has changed. Call it every second or so. */
 void workers_check(struct workers *workers);
 
 void workers_log(struct workers *workers);           /* one line each */
 size_t workers_forget_dead(struct workers *workers); /* returns how many */
 void workers_count(struct workers *workers, size_t *ret_alive, size_t *ret_dead);
+
+/* What is known of one, for whoever watches. */
+struct worker_view {
+	char name[INSTANCE_TEXT_MAX + 1];
+	bool is_dead;
+	int64_t silent_ms, clock_offset_ms;
+	bool has_sent;
+	struct worker_sent sent;
+	int64_t sent_ms; /* wall clock: when that message came */
+	uint64_t durable;
+	int64_t until_ms;
+};
+
+/* All of them by name, in a new array to be freed; NULL if there is no memory, or none. */
+struct worker_view *workers_view(struct workers *workers, size_t *ret_count);
 
 /* A new array of {"id", "alive", "last_seen" (ISO 8601), "silent_seconds", "clock_offset_ms",
  * "spool", "id_is_shared"}; NULL if there is no memory. */

@@ -88,14 +88,6 @@ static void wait_ms(struct writer *writer, int64_t ms)
 		;
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Appends ring[committing, waiting) until it succeeds. Called with the lock, which it gives up
  * while the store works. Returns 0, or the error if the writer is to end meanwhile. */
 static int commit_group(struct writer *writer)
@@ -106,15 +98,17 @@ static int commit_group(struct writer *writer)
 
 	for (;;) {
 		struct error err = { 0 };
-		uint64_t begin_us = now_us();
+		uint64_t begin_us = stopwatch_us(), took_us;
 		int r;
 
 		make_group(writer, writer->committing, writer->waiting, &group);
 		pthread_mutex_unlock(&writer->lock);
 		r = store_append(writer->options.store, &group.commit, &tally, &err);
 		pthread_mutex_lock(&writer->lock);
-		writer->counters.commit_us += now_us() - begin_us;
+		took_us = stopwatch_us() - begin_us;
+		writer->counters.commit_us += took_us;
 		if (r == 0) {
+			histogram_add(writer->options.committed, took_us);
 			if (writer->counters.is_failing)
 				log_info("the store takes readings again");
 			writer->counters.is_failing = false;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/macros.h"
 #include "store/store.h"
 
@@ -29,11 +30,13 @@ struct writer_item {
 	struct batch *batch;        /* owned; NULL if only the source is new */
 	struct store_source source; /* worker is NULL: none. The texts outlive the item. */
 	void *token;                /* the submitter's */
+	uint64_t taken_us;          /* likewise: when it came (stopwatch_us) */
 };
 
 struct writer_options {
 	struct store *store;
 	const struct clock *clock;
+	struct histogram *committed; /* gets how long each commit took */
 };
 
 MUST_CHECK int writer_new(

@@ -204,3 +204,13 @@ bool inbox_trouble(struct inbox *inbox, char *text, size_t size)
 	pthread_mutex_unlock(&inbox->mutex);
 	return is_found;
 }
+
+bool inbox_is_in_trouble(struct inbox *inbox, const char *subject)
+{
+	bool is_found;
+
+	pthread_mutex_lock(&inbox->mutex);
+	is_found = find_trouble(inbox, subject) < inbox->trouble_count;
+	pthread_mutex_unlock(&inbox->mutex);
+	return is_found;
+}

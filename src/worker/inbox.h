@@ -32,5 +32,8 @@ struct batch *inbox_take(struct inbox *inbox);
 /* The times of the readings that were pushed out since the last call; false: there are none. */
 bool inbox_take_loss(struct inbox *inbox, int64_t *ret_first_ms, int64_t *ret_last_ms);
 
+/* Is there trouble with this subject now? */
+bool inbox_is_in_trouble(struct inbox *inbox, const char *subject);
+
 /* Whether libvirt as a whole is in trouble; its text is copied. */
 bool inbox_trouble(struct inbox *inbox, char *text, size_t size);

@@ -8,6 +8,7 @@
  *     inbox.c         from those threads to the loop
  *     packer.c        batches to messages in the spool; latest.c and news.c: what it remembers
  *     sender.c        the spool to a server, acknowledgements back
+ *     watch.c         HTTP: what Prometheus is told; board.c: what was last read, dialects.c: names
  *
  * The loop never waits for libvirt or for a server, and neither of them ends it. The same binary is
  * the child that asks QEMU; that mode begins before anything of ZeroMQ does. */
@@ -30,6 +31,7 @@
 #include "worker/packer.h"
 #include "worker/sender.h"
 #include "worker/steady-clock.h"
+#include "worker/watch.h"
 
 enum {
 	TIMER_MAX_MS = 1000,
@@ -54,7 +56,8 @@ struct worker {
 	struct spool *spool;
 	struct packer *packer;
 	struct sender *sender;
-	bool is_in_trouble; /* the spool's, which was told */
+	struct watch *watch; /* NULL: off */
+	bool is_in_trouble;  /* the spool's, which was told */
 	uint64_t thinned;
 	struct log_limit thin_limit;
 	bool is_clock_unsaved;
@@ -118,6 +121,7 @@ static bool pump(struct worker *worker)
 	packer_declare_losses(worker->packer);
 	report_trouble(worker);
 	report_thinning(worker);
+	watch_note_spool(worker->watch, worker->spool);
 	return is_waiting;
 }
 
@@ -137,6 +141,7 @@ static int on_inbox(zloop_t *loop, zmq_pollitem_t *item, void *argument)
 	follow_clock(worker);
 	note_inbox_loss(worker);
 	while ((batch = inbox_take(worker->inbox)) != NULL) {
+		watch_take(worker->watch, batch); /* whole, before only the news of it is left */
 		packer_pack(worker->packer, batch);
 		batch_free(batch);
 	}
@@ -194,6 +199,7 @@ static int start_collector(struct worker *worker, struct error *err)
 	const struct collector_context context = { .clock = worker->clock,
 		.config = config,
 		.host = worker->host,
+		.is_once = worker->program->has_flag,
 		.deliver = inbox_deliver,
 		.notice = inbox_notice,
 		.worker = worker->inbox };
@@ -214,6 +220,14 @@ static int start_loop(struct worker *worker, struct error *err)
 		zloop_timer(worker->loop, 1, 1, on_timer, worker) < 0)
 		return -ENOMEM;
 	return 0;
+}
+
+static int start_watch(struct worker *worker, struct error *err)
+{
+	const struct watch_options options = { worker->clock, worker->program->config,
+		worker->inbox, worker->interval_ms };
+
+	return watch_new(&options, &worker->watch, err);
 }
 
 static void configure(struct worker *worker)
@@ -309,6 +323,8 @@ static int start(struct worker *worker, struct error *err)
 		r = start_spool(worker, err);
 	if (r == 0)
 		r = inbox_new(&worker->inbox);
+	if (r == 0 && !is_once)
+		r = start_watch(worker, err);
 	if (r == 0)
 		r = start_collector(worker, err);
 	return r;
@@ -330,6 +346,8 @@ static int run(struct worker *worker, struct error *err)
 
 	if (r < 0)
 		return r;
+	if (worker->watch)
+		program_tell(worker->program, "http", watch_url(worker->watch));
 	program_ready(worker->program);
 	zloop_start(worker->loop);
 	worker->collector->ops->stop(worker->collector);
@@ -342,6 +360,7 @@ static void stop(struct worker *worker)
 {
 	if (worker->collector)
 		worker->collector->ops->stop(worker->collector);
+	watch_free(worker->watch);
 	sender_free(worker->sender);
 	packer_free(worker->packer);
 	spool_free(worker->spool);

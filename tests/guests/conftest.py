@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -17,11 +18,28 @@ sys.path.insert(0, os.path.dirname(__file__))
 from lab import Lab  # noqa: E402
 
 GUESTS = int(os.environ.get("KANYUN_GUESTS", "8"))
-NEEDED = ("virsh", "qemu-system-x86_64", "qemu-img", "busybox", "cpio", "gcc", "ip")
+NEEDED = ("virsh", "qemu-system-x86_64", "qemu-img", "busybox", "cpio", "gcc", "ip", "nft")
+
+
+TABLE = ("netdev", "kanyun")
+
+
+def nft(*words):
+    return subprocess.run(["nft", *words], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")
-def lab():
+def no_table():
+    """Workers leave their rules to those that come after them; the last one here takes them away,
+    unless they were there before."""
+    was_there = nft("list", "table", *TABLE)
+    yield
+    if not was_there:
+        nft("delete", "table", *TABLE)
+
+
+@pytest.fixture(scope="session")
+def lab(no_table):
     missing = [program for program in NEEDED if not shutil.which(program)]
     if os.geteuid() != 0 or missing:
         pytest.skip(f"guests need root and these programs: {' '.join(missing)}")

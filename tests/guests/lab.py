@@ -114,8 +114,11 @@ class Guest:
 
     def receive(self, bridge, frame_bytes, count):
         """Frames of so many bytes, headers included, from the host."""
-        frame = bytes.fromhex((self.about["mac"] + PEER_MAC).replace(":", ""))
-        frame = (frame + ETHERTYPE_EXPERIMENTAL).ljust(frame_bytes, b"\0")
+        self.inject(bridge, ETHERTYPE_EXPERIMENTAL.ljust(frame_bytes - 12, b"\0"), count)
+
+    def inject(self, bridge, content, count):
+        """Frames from the host; content: the ethertype and what it is of."""
+        frame = bytes.fromhex((self.about["mac"] + PEER_MAC).replace(":", "")) + content
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
             wire.bind((bridge, 0))
             for i in range(count):

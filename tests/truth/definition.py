@@ -28,7 +28,8 @@ COUNTERS = {
     "blk_fl_reqs": ("blk", 6), "blk_fl_times": ("blk", 7),
     "vcpu_time": ("vcpu", 0), "vcpu_delay": ("vcpu", 1),
     "vmnetwork": ("vmnetwork", 0), "vmnetwork_in": ("vmnetwork", 1),
-    "vmnetwork_out": ("vmnetwork", 2)}
+    "vmnetwork_out": ("vmnetwork", 2), "vmnetwork_internal_in": ("vmnetwork", 3),
+    "vmnetwork_internal_out": ("vmnetwork", 4)}
 DEVICE_GROUPS = {"nic", "blk", "vcpu", "vmnetwork"}
 TIMES = {"state_time": None, "vcpus_time": ("vcpus", 1), "memory_time": ("memory_mib", 1),
          "disk_time": ("disk_gib", 1)}

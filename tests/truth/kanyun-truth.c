@@ -110,7 +110,7 @@ static int commit(struct truth *truth, struct error *err)
 	truth->tally.duplicate += tally.duplicate;
 	truth->tally.conflicting += tally.conflicting;
 	truth->tally.late += tally.late;
-	admission_committed(truth->items, truth->item_count);
+	admission_committed(truth->admission, truth->items, truth->item_count);
 	forget_items(truth);
 	return 0;
 }
@@ -150,7 +150,7 @@ static int maintain(struct truth *truth, int64_t now_ms, struct error *err)
 
 static int answer_question(struct truth *truth, const char *text, struct error *err)
 {
-	const struct methods methods = { truth->store, &truth->clock.clock };
+	const struct methods methods = { truth->store, &truth->clock.clock, NULL };
 	const struct frame frames[] = { { "t", 1 }, { "u", 1 }, { text, strlen(text) } };
 	CLEANUP(request_deinit) struct request request = { 0 };
 	CLEANUP(buffer_deinit) struct buffer out;

@@ -81,6 +81,7 @@ int service_new(const struct config *config, const struct methods *methods,
 	if (!service)
 		return -ENOMEM;
 	service->methods = methods;
+	service->started_ms = clock_wall_ms(methods->clock);
 	r = scopes_init(&service->scopes, config_text(config, "api", "http_tokens"), err);
 	if (r == 0)
 		r = read_certificate(service, config, err);

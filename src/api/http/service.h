@@ -13,6 +13,7 @@ struct service {
 	struct scopes scopes;
 	char *certificate, *key; /* PEM */
 	struct http_server *server;
+	int64_t started_ms; /* wall clock */
 };
 
 /* config and methods are kept. Negative with a text. */

@@ -11,7 +11,8 @@
  * A reading's numbers are what a second adds: the value at a tick is the number times the seconds
  * since 2020-01-01, so it is the same for every run. With "steady": true beside "instances" it is
  * the number times the seconds since the boot, as of an epoch that began then, whatever the wall
- * clock says. Gauges (mem, state) are given as they are. null is absent. */
+ * clock says. Gauges (mem, state) are given as they are. null is absent. An instance's
+ * "taps": {"vnet-a": ["10.0.0.2"]} are devices of this host whose traffic is metered for real. */
 
 #include <errno.h>
 #include <jansson.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 
 #include "collect/collector.h"
+#include "collect/traffic/traffic.h"
 
 #define FAKE_START_MS INT64_C(1577836800000)
 
@@ -27,6 +29,7 @@ struct fake {
 	struct collector collector;
 	struct collector_context context;
 	json_t *script;
+	struct traffic *traffic;
 	char epoch[EPOCH_TEXT_MAX + 1];
 	bool is_steady;
 };
@@ -113,29 +116,93 @@ static bool add_info(struct fake *fake, struct batch *batch, json_t *instance,
 	return true;
 }
 
-static bool add_instance(struct fake *fake, struct batch *batch, json_t *instance,
+static bool uuid_of(const json_t *instance, struct uuid *ret_uuid)
+{
+	const char *text = json_string_value(json_object_get(instance, "uuid"));
+
+	return text && uuid_parse(text, ret_uuid) == 0;
+}
+
+static struct reading *add_reading(struct fake *fake, struct batch *batch, const struct uuid *uuid,
 	const struct clock_reading *now, int64_t time_ms)
 {
-	const char *text = json_string_value(json_object_get(instance, "uuid")), *name;
-	struct reading *reading;
-	struct uuid uuid;
-	json_t *parameters;
+	struct reading *reading = batch_add_reading(batch);
 
-	if (!text || uuid_parse(text, &uuid) < 0)
-		return true;
-	reading = batch_add_reading(batch);
-	if (!reading || !add_info(fake, batch, instance, &uuid, time_ms))
-		return false;
-	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = uuid };
+	if (!reading)
+		return NULL;
+	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = *uuid };
 	reading->time_ms = time_ms;
 	reading->segment = now->segment;
 	reading->epoch = batch_text(batch, fake->epoch);
-	if (!reading->epoch)
-		return false;
 	reading->start_ms = start_ms(fake, now);
+	return reading->epoch ? reading : NULL;
+}
+
+static bool add_instance(struct fake *fake, struct batch *batch, json_t *instance,
+	const struct clock_reading *now, int64_t time_ms)
+{
+	struct reading *reading;
+	struct uuid uuid;
+	json_t *parameters;
+	const char *name;
+
+	if (!uuid_of(instance, &uuid))
+		return true;
+	reading = add_reading(fake, batch, &uuid, now, time_ms);
+	if (!reading || !add_info(fake, batch, instance, &uuid, time_ms))
+		return false;
 	json_object_foreach(json_object_get(instance, "readings"), name, parameters)
 	{
 		if (!add_group(batch, reading, name, parameters, age_ms(fake, now, time_ms) / 1000))
+			return false;
+	}
+	return true;
+}
+
+static void want_taps(struct fake *fake, const json_t *instance, const struct uuid *uuid)
+{
+	json_t *taps = json_object_get(instance, "taps"), *addresses, *address;
+	const char *texts[INSTANCE_ADDRESSES_MAX], *nic;
+	size_t i;
+
+	json_object_foreach(taps, nic, addresses)
+	{
+		struct instance_port port = { nic, "", "", texts, 0 };
+
+		json_array_foreach(addresses, i, address)
+		{
+			if (port.address_count < INSTANCE_ADDRESSES_MAX && json_is_string(address))
+				texts[port.address_count++] = json_string_value(address);
+		}
+		traffic_want(fake->traffic, uuid,
+			json_string_value(json_object_get(instance, "name")), &port);
+	}
+}
+
+/* What ended was last read just before what counts on. */
+static bool add_traffic(
+	struct fake *fake, struct batch *batch, const struct clock_reading *now, int64_t time_ms)
+{
+	const struct traffic_answer *answer;
+	struct reading *reading;
+	json_t *instance;
+	struct uuid uuid;
+	size_t i;
+
+	traffic_begin(fake->traffic);
+	json_array_foreach(json_object_get(fake->script, "instances"), i, instance)
+	{
+		if (uuid_of(instance, &uuid))
+			want_taps(fake, instance, &uuid);
+	}
+	answer = traffic_ask(fake->traffic);
+	for (i = 0; answer && i < answer->count; i++) {
+		const struct traffic_counter *counter = &answer->counters[i];
+
+		if (!traffic_owner(fake->traffic, counter, &uuid))
+			continue;
+		reading = add_reading(fake, batch, &uuid, now, time_ms - counter->is_final);
+		if (!reading || !traffic_add(fake->traffic, batch, reading, counter))
 			return false;
 	}
 	return true;
@@ -160,6 +227,8 @@ static void fake_collect(struct collector *collector, int64_t tick_ms)
 		if (!add_instance(fake, batch, instance, &now, tick_ms))
 			return;
 	}
+	if (!add_traffic(fake, batch, &now, tick_ms))
+		return;
 	fake->context.deliver(fake->context.worker, &batch);
 }
 
@@ -169,6 +238,7 @@ static int fake_start(const struct collector_context *context, struct collector 
 	const char *path = config_text(context->config, "worker", "fake_script");
 	struct fake *fake = calloc(1, sizeof(*fake));
 	json_error_t problem;
+	int r;
 
 	if (!fake)
 		return -ENOMEM;
@@ -181,6 +251,12 @@ static int fake_start(const struct collector_context *context, struct collector 
 		return error_set(
 			err, -EINVAL, "'%s' line %d: %s", path, problem.line, problem.text);
 	}
+	r = traffic_new(context, &fake->traffic, err);
+	if (r < 0) {
+		json_decref(fake->script);
+		free(fake);
+		return r;
+	}
 	fake->is_steady = json_is_true(json_object_get(fake->script, "steady"));
 	*ret_collector = &fake->collector;
 	return 0;
@@ -190,6 +266,7 @@ static void fake_stop(struct collector *collector)
 {
 	struct fake *fake = (struct fake *)collector;
 
+	traffic_free(fake->traffic);
 	json_decref(fake->script);
 	free(fake);
 }

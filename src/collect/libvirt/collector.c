@@ -8,6 +8,7 @@
  *     rounds.c      all domains, for each tick
  *     readings.c    from libvirt's numbers to readings
  *     questions.c   what asks QEMU, through the child behind monitor.c
+ *     external.c    external traffic, through the child behind collect/traffic
  *     domains.c     what is known of each domain; devices.c: of its NICs and disks; lives.c: of
  *                   those over restarts of the worker
  *
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collect/libvirt/external.h"
 #include "collect/libvirt/lifecycle.h"
 #include "collect/libvirt/questions.h"
 #include "collect/libvirt/rounds.h"
@@ -206,6 +208,8 @@ static void do_work(struct reader *reader, const struct work *work)
 {
 	for (size_t i = 0; i < reader->events.count; i++)
 		lifecycle_handle(reader, &reader->events.items[i]);
+	if (reader->events.count && reader->has_seen_all)
+		external_read(reader, clock_wall_ms(reader->context.clock));
 	reader_flush(reader);
 	if (work->is_lost && reader->connection)
 		reader_disconnect(reader, "closed the connection");
@@ -245,6 +249,7 @@ static void reader_free(struct reader *reader)
 {
 	batch_free(reader->batch);
 	monitor_free(reader->monitor);
+	traffic_free(reader->traffic);
 	lives_deinit(&reader->lives);
 	domains_deinit(&reader->domains);
 	pthread_mutex_destroy(&reader->mutex);
@@ -284,6 +289,8 @@ static int reader_start(const struct collector_context *context, struct collecto
 		return -ENOMEM;
 	r = monitor_new(config_text(context->config, "worker", "libvirt_uri"),
 		config_text(context->config, "worker", "spool_dir"), &reader->monitor);
+	if (r == 0)
+		r = traffic_new(context, &reader->traffic, err);
 	if (r == 0 && connection_prepare() < 0)
 		r = error_set(err, -EIO, "libvirt's library cannot be started");
 	if (r == 0)

@@ -108,6 +108,7 @@ void domains_begin_segment(struct domains *domains)
 
 		domain->run.start_ms = EPOCH_START_UNKNOWN;
 		domain->run.read_ms = domain->run.answered_ms = domain->run.state_ms = 0;
+		domain->run.traffic_ms = 0;
 		domain->off_ms = domain->off_ms ? 1 : 0;
 		devices_begin_segment(&domain->run.devices, clock_wall_ms(domains->clock));
 	}

@@ -22,8 +22,9 @@ struct run {
 	/* While it is young: when it is read besides the rounds, CLOCK_BOOTTIME, and how long after
 	 * that once more; 0: not. */
 	int64_t extra_ms, extra_step_ms;
-	/* The times of its last readings, without QEMU and of QEMU; each is later than the last. */
-	int64_t read_ms, answered_ms;
+	/* The times of its last readings, without QEMU, of QEMU and of external traffic; each is
+	 * later than the last. */
+	int64_t read_ms, answered_ms, traffic_ms;
 	int64_t state_ms; /* its last state sample; 0: none yet */
 	int64_t state, reason;
 	int64_t cpu_ns; /* CPU time as last read */
@@ -45,7 +46,8 @@ struct domain {
 	int64_t described_ms; /* CLOCK_BOOTTIME; 0: never */
 	int64_t silent_ms;    /* since when its QEMU does not answer, wall clock; 0: it does */
 	int64_t memory_max_kib, memory_kib; /* of virDomainGetInfo */
-	bool is_partial;                    /* the last answer of the child lacked its disks */
+	size_t traffic_reading; /* in the batch, from 1; of external.c while it adds one */
+	bool is_partial;        /* the last answer of the child lacked its disks */
 };
 
 struct domains {

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "collect/libvirt/epoch.h"
+#include "collect/libvirt/external.h"
 #include "collect/libvirt/questions.h"
 
 enum { YOUNG_STEP_MS = 1000 };
@@ -83,6 +84,7 @@ static int64_t close_run(
 		(void)readings_add_former_state(reader, domain, time_ms);
 		(void)readings_add_state(reader, domain, &off, time_ms);
 		time_ms = MAX_OF(time_ms, run->state_ms);
+		external_end(reader, domain, time_ms);
 	}
 	devices_deinit(&run->devices);
 	*run = (struct run){ .id = -1 };

@@ -3,28 +3,15 @@
 #include "collect/libvirt/monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
+#include "base/child.h"
 #include "base/cursor.h"
 #include "collect/libvirt/child.h"
-
-extern char **environ;
-
-struct child {
-	pid_t pid; /* 0: none */
-	int to, from;
-};
 
 struct lane {
 	struct child child;
@@ -39,96 +26,23 @@ struct monitor {
 	struct child aside[HANGS_MAX];
 };
 
-static void end_child(struct child *child)
+static int run_here(void *uri)
 {
-	if (!child->pid)
-		return;
-	kill(child->pid, SIGKILL);
-	waitpid(child->pid, NULL, 0);
-	close(child->to);
-	close(child->from);
-	child->pid = 0;
+	return monitor_child_main(uri);
 }
 
-/* Descriptors of ours are all close-on-exec; signals are as at a program's start. */
-static int spawn(const char *uri, int in, int out, pid_t *ret_pid)
+/* As long as we have one thread it may go on from here: it then shares with us what the dynamic
+ * linker wrote into libvirt's many libraries, a fifth of both. */
+static int start_child(char *uri, struct child *child)
 {
 	char name[] = "kanyun-worker", argument[] = MONITOR_CHILD_ARGUMENT;
-	char *arguments[] = { name, argument, (char *)(uintptr_t)uri, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
+	char *const arguments[] = { name, argument, uri, NULL };
 	int r;
-
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	r = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attributes, arguments, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	return -r;
-}
-
-/* The kernel counts the folders in a folder as links, and each thread has one. */
-static bool has_one_thread(void)
-{
-	struct stat status;
-
-	return stat("/proc/self/task", &status) == 0 && status.st_nlink == 3;
-}
-
-/* The same without exec: it shares with us what the dynamic linker wrote into libvirt's many
- * libraries, a fifth of both. Safe only where no other thread can hold a lock. */
-static int branch(const char *uri, int in, int out, pid_t *ret_pid)
-{
-	pid_t pid = fork();
-	sigset_t none;
-
-	if (pid < 0)
-		return -errno;
-	if (pid > 0) {
-		*ret_pid = pid;
-		return 0;
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
-		_exit(EXIT_FAILURE);
-	closefrom(STDERR_FILENO + 1);
-	_exit(monitor_child_main(uri));
-}
-
-static int start_child(const char *uri, struct child *child)
-{
-	int to[2], from[2], r;
 
 	if (child->pid)
 		return 0;
-	if (pipe2(to, O_CLOEXEC) < 0)
-		return -errno;
-	if (pipe2(from, O_CLOEXEC) < 0) {
-		r = -errno;
-		close(to[0]);
-		close(to[1]);
-		return r;
-	}
-	r = has_one_thread() ? branch(uri, to[0], from[1], &child->pid)
-			     : spawn(uri, to[0], from[1], &child->pid);
-	close(to[0]);
-	close(from[1]);
-	child->to = to[1];
-	child->from = from[0];
-	if (r < 0) {
-		child->pid = 0;
-		close(to[1]);
-		close(from[0]);
-	}
-	return r;
+	r = child_branch(child, run_here, uri);
+	return r == -EAGAIN ? child_start(child, "/proc/self/exe", arguments) : r;
 }
 
 int monitor_new(const char *uri, const char *directory, struct monitor **ret_monitor)
@@ -156,11 +70,11 @@ struct monitor *monitor_free(struct monitor *monitor)
 	if (!monitor)
 		return NULL;
 	for (size_t i = 0; i < _MONITOR_LANES; i++) {
-		end_child(&monitor->lanes[i].child);
+		child_end(&monitor->lanes[i].child);
 		buffer_deinit(&monitor->lanes[i].answer);
 	}
 	for (size_t i = 0; i < HANGS_MAX; i++)
-		end_child(&monitor->aside[i]);
+		child_end(&monitor->aside[i]);
 	free(monitor->uri);
 	free(monitor);
 	return NULL;
@@ -187,9 +101,9 @@ bool monitor_ask(struct monitor *monitor, enum monitor_lane number, unsigned int
 		start_child(monitor->uri, &lane->child) < 0)
 		return false;
 	buffer_clear(&lane->answer);
-	lane->is_busy = write(lane->child.to, line, (size_t)size) == size;
+	lane->is_busy = child_send(&lane->child, line, (size_t)size, 0) == 0;
 	if (!lane->is_busy)
-		end_child(&lane->child);
+		child_end(&lane->child);
 	return lane->is_busy;
 }
 
@@ -243,47 +157,17 @@ static int decode(const struct buffer *answer, struct batch **ret_batch)
 	return 0;
 }
 
-static bool is_whole(const struct buffer *answer)
-{
-	struct cursor cursor = cursor_over(answer->bytes, answer->size);
-
-	return answer->size >= 4 && cursor_read_u32(&cursor) <= answer->size - 4;
-}
-
-static int receive(struct lane *lane, int timeout_ms)
-{
-	const struct clock *clock = clock_system();
-	int64_t end_ms = clock_monotonic_ms(clock) + timeout_ms, left_ms;
-	struct pollfd item = { lane->child.from, POLLIN, 0 };
-	uint8_t *room;
-	ssize_t n;
-
-	while (!is_whole(&lane->answer)) {
-		left_ms = end_ms - clock_monotonic_ms(clock);
-		if (poll(&item, 1, (int)MAX_OF(left_ms, 0)) <= 0 && left_ms <= 0)
-			return -EAGAIN;
-		if (!item.revents)
-			continue;
-		room = buffer_reserve(&lane->answer, 65536);
-		n = room ? read(lane->child.from, room, 65536) : -1;
-		if (n <= 0)
-			return -EPIPE;
-		buffer_advance(&lane->answer, (size_t)n);
-	}
-	return 0;
-}
-
 int monitor_wait(
 	struct monitor *monitor, enum monitor_lane number, int timeout_ms, struct batch **ret_batch)
 {
 	struct lane *lane = &monitor->lanes[number];
-	int r = receive(lane, timeout_ms);
+	int r = child_receive(&lane->child, &lane->answer, timeout_ms);
 
 	if (r == -EAGAIN)
 		return r;
 	lane->is_busy = false;
 	if (r < 0)
-		end_child(&lane->child);
+		child_end(&lane->child);
 	return r < 0 ? r : decode(&lane->answer, ret_batch);
 }
 
@@ -300,7 +184,7 @@ void monitor_give_up(struct monitor *monitor, enum monitor_lane number)
 		lane->child.pid = 0;
 		return;
 	}
-	end_child(&lane->child);
+	child_end(&lane->child);
 }
 
 void monitor_check(struct monitor *monitor)
@@ -313,7 +197,7 @@ void monitor_check(struct monitor *monitor)
 
 		if (!child->pid || (!is_new_life && poll(&item, 1, 0) <= 0))
 			continue;
-		end_child(child);
+		child_end(child);
 		if (!is_new_life)
 			hangs_change(&monitor->hangs, -1);
 	}

@@ -13,6 +13,7 @@
 #include "collect/libvirt/events.h"
 #include "collect/libvirt/lives.h"
 #include "collect/libvirt/monitor.h"
+#include "collect/traffic/traffic.h"
 
 enum {
 	LATE_MS = 1000, /* a reading later than this is of no tick, and of no event */
@@ -37,6 +38,7 @@ struct reader {
 	struct domains domains;
 	struct lives lives;
 	struct monitor *monitor;
+	struct traffic *traffic;
 	int young_ms;        /* how long until a young run is due, -1: there is none */
 	struct batch *batch; /* what waits for reader_flush */
 	uint32_t segment;    /* of the wall clock */

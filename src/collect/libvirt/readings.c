@@ -304,3 +304,20 @@ bool readings_add_memory(
 	complete(batch, reading, domain, &now, domain->run.answered_ms);
 	return true;
 }
+
+struct reading *readings_begin_traffic(
+	struct reader *reader, struct domain *domain, int64_t time_ms, bool is_end)
+{
+	struct clock_reading now = clock_read(reader->context.clock);
+	struct batch *batch = reader_batch(reader);
+	struct reading *reading = batch ? batch_add_reading(batch) : NULL;
+	struct run *run = &domain->run;
+
+	if (!reading)
+		return NULL;
+	if (!is_end || time_ms <= run->traffic_ms || now.segment != reader->segment)
+		time_ms = time_of(reader, &now, run, run->traffic_ms, time_ms);
+	run->traffic_ms = time_ms;
+	complete(batch, reading, domain, &now, time_ms);
+	return reading;
+}

@@ -41,3 +41,8 @@ bool readings_complete_answer(struct reader *reader, struct domain *domain, stru
 /* What GetInfo said about memory, where the child did not. */
 bool readings_add_memory(
 	struct reader *reader, struct batch *batch, struct domain *domain, int64_t time_ms);
+
+/* A reading of external traffic, to be filled; NULL: no memory. At the end of the run it has just
+ * that time. Valid until another one is added. */
+struct reading *readings_begin_traffic(
+	struct reader *reader, struct domain *domain, int64_t time_ms, bool is_end);

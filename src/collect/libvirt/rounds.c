@@ -11,6 +11,7 @@
 
 #include "collect/libvirt/rounds.h"
 
+#include "collect/libvirt/external.h"
 #include "collect/libvirt/lifecycle.h"
 #include "collect/libvirt/questions.h"
 #include "collect/libvirt/silence.h"
@@ -123,6 +124,7 @@ static bool read_cheap(struct reader *reader, int64_t time_ms)
 	is_ok = add_records(reader, &records, time_ms);
 	virDomainStatsRecordListFree(records.items);
 	add_missing(reader, time_ms);
+	external_read(reader, time_ms);
 	if (!is_ok)
 		return false;
 	if (reader->is_hindered && reader->whole_ms && reader->whole_ms < time_ms)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""On a kernel without an egress hook, what comes in is not measured; which is not zero."""
+
+import os
+
+import harness
+from metered import Meter
+from network import NEIGHBOUR, OUTSIDE
+
+A = "10.0.0.2"
+SHIM = os.path.join(harness.BUILD, "tests/traffic/libno-egress.so")
+
+
+def column_of(metric):
+    return {"vmnetwork": 0, "vmnetwork_in": 1, "vmnetwork_out": 2, "vmnetwork_internal_in": 3,
+            "vmnetwork_internal_out": 4}[metric]
+
+
+def test_what_comes_in_is_absent_and_what_goes_out_is_exact(network, start, tmp_path):
+    meter = Meter(start, tmp_path, environment={
+        "LD_PRELOAD": SHIM,
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")})
+    assert meter.worker.wait_line("traffic.*egress")
+    sent = network.udp(A, OUTSIDE, 500, 11)
+    inside = network.udp(A, NEIGHBOUR, 300, 5)
+    network.udp(OUTSIDE, A, 700, 3)
+    end = meter.tick()
+    assert meter.usage("vnet-a", A, "vmnetwork_out", meter.begin, end)["value"] == sent
+    assert meter.usage("vnet-a", A, "vmnetwork_internal_out", meter.begin, end)["value"] == inside
+    assert {one["column"] for one in meter.series("vnet-a")} == {
+        column_of("vmnetwork_out"), column_of("vmnetwork_internal_out")}
+    assert meter.worker.count_lines("traffic") == 1
