@@ -4,7 +4,8 @@
 // Questions to kanyun-api (docs/http.md). Few at a time, for it answers only so many; one that is told to
 // come again does; a token is asked for when it is needed. Integers that a double cannot hold come as texts.
 
-const TOGETHER_MAX = 3, TRIES_MAX = 5;
+const TOGETHER_MAX = 3,
+	PATIENCE_MS = 10000;
 const TOKEN = "kanyun-token";
 
 export class Problem extends Error {
@@ -18,8 +19,7 @@ let running = 0;
 const waiting = [];
 
 async function inTurn(task) {
-	while (running >= TOGETHER_MAX)
-		await new Promise((resolve) => waiting.push(resolve));
+	while (running >= TOGETHER_MAX) await new Promise((resolve) => waiting.push(resolve));
 	running++;
 	try {
 		return await task();
@@ -34,8 +34,7 @@ function target(path, query) {
 
 	for (const [name, value] of Object.entries(query ?? {}))
 		for (const each of Array.isArray(value) ? value : [value])
-			if (each !== null && each !== undefined && each !== "")
-				pairs.append(name, each);
+			if (each !== null && each !== undefined && each !== "") pairs.append(name, each);
 	return path.slice(1) + (pairs.size ? "?" + pairs : "");
 }
 
@@ -44,7 +43,8 @@ let asked = null;
 
 // One dialog, however many requests wait for it.
 function askToken(text) {
-	const dialog = document.getElementById("token"), value = document.getElementById("token-value");
+	const dialog = document.getElementById("token"),
+		value = document.getElementById("token-value");
 
 	asked ??= new Promise((resolve) => {
 		document.getElementById("token-wrong").textContent = text;
@@ -74,10 +74,14 @@ function wait(ms, signal) {
 	return new Promise((resolve, reject) => {
 		const timer = setTimeout(resolve, ms);
 
-		signal?.addEventListener("abort", () => {
-			clearTimeout(timer);
-			reject(signal.reason);
-		}, { once: true });
+		signal?.addEventListener(
+			"abort",
+			() => {
+				clearTimeout(timer);
+				reject(signal.reason);
+			},
+			{ once: true },
+		);
 	});
 }
 
@@ -93,8 +97,12 @@ async function problemOf(response) {
 
 async function send(url, signal) {
 	try {
-		return await fetch(url, { signal, cache: "no-store", redirect: "error",
-			headers: token ? { Authorization: "Bearer " + token } : {} });
+		return await fetch(url, {
+			signal,
+			cache: "no-store",
+			redirect: "error",
+			headers: token ? { Authorization: "Bearer " + token } : {},
+		});
 	} catch (error) {
 		throw signal?.aborted ? error : new Problem(0, error.message);
 	}
@@ -106,16 +114,20 @@ export function setWrongTokenText(text) {
 }
 
 async function ask(url, signal) {
-	for (let tries = 1;; tries++) {
-		const used = token, response = await inTurn(() => send(url, signal));
+	const begin = Date.now();
 
-		if (response.ok)
-			return response;
+	for (;;) {
+		const used = token,
+			response = await inTurn(() => send(url, signal));
+
+		if (response.ok) return response;
 		if (response.status === 401) {
-			if (used === token)
-				await askToken(used ? wrongToken : "");
-			tries = 0;
-		} else if (response.status === 503 && response.headers.has("Retry-After") && tries < TRIES_MAX) {
+			if (used === token) await askToken(used ? wrongToken : "");
+		} else if (
+			response.status === 503 &&
+			response.headers.has("Retry-After") &&
+			Date.now() - begin < PATIENCE_MS
+		) {
 			await wait(1000 * (Number(response.headers.get("Retry-After")) || 1), signal);
 		} else {
 			throw await problemOf(response);
@@ -125,15 +137,20 @@ async function ask(url, signal) {
 
 // Integers of 16 digits and more become texts where the API did not already make them so.
 function parse(text) {
-	return JSON.parse(/[:[,]\s*-?\d{16}/.test(text)
-		? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' ? found : `"${found}"`)
-		: text);
+	return JSON.parse(
+		/[:[,]\s*-?\d{16}/.test(text)
+			? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) =>
+					found[0] === '"' ? found : `"${found}"`,
+				)
+			: text,
+	);
 }
 
 async function readText(response, signal) {
 	try {
 		return await response.text();
-	} catch (error) { // it was cut: docs/http.md
+	} catch (error) {
+		// it was cut: docs/http.md
 		throw signal?.aborted ? error : new Problem(0, error.message);
 	}
 }
@@ -146,8 +163,7 @@ async function askWith(path, query, name, value, signal) {
 		try {
 			return await ask(target(path, { ...query, [name]: value }), signal);
 		} catch (error) {
-			if (error.status !== 400 || !error.message.includes(`parameter '${name}'`))
-				throw error;
+			if (error.status !== 400 || !error.message.includes(`parameter '${name}'`)) throw error;
 			refused.add(path + name);
 		}
 	}
@@ -162,7 +178,8 @@ export async function get(path, query, signal) {
 
 // For answers with usage, which may be beyond 2^53.
 export async function getExact(path, query, signal) {
-	const response = await askWith(path, query, "int", "string", signal) ?? await ask(target(path, query), signal);
+	const response =
+		(await askWith(path, query, "int", "string", signal)) ?? (await ask(target(path, query), signal));
 
 	return parse(await readText(response, signal));
 }
@@ -174,13 +191,13 @@ export async function getCsv(path, query) {
 
 // null stays null.
 export function big(value) {
-	if (value === null || value === undefined)
-		return null;
+	if (value === null || value === undefined) return null;
 	return typeof value === "number" ? BigInt(Math.trunc(value)) : BigInt(value);
 }
 
 // The list of all instances, kept for a while: every view names some.
-let kept = null, keptAt = 0;
+let kept = null,
+	keptAt = 0;
 const KEPT_MS = 30000;
 
 export async function instances(signal) {

@@ -10,19 +10,40 @@
 // A view is a function of (root, { argument, query, signal }) that fills root; signal ends it.
 
 import { forgetToken, hasToken, Problem, setWrongTokenText } from "./api.js";
-import { announce, h } from "./dom.js";
+import { announce, h, loading } from "./dom.js";
 import { showOverview } from "./overview.js";
 import { language, setLanguage, t } from "./text.js";
 import { goTo, problemBox } from "./view.js";
 
 const VIEWS = {
 	"": { title: "overview.title", nav: "overview", show: async () => showOverview },
-	"instances": { title: "instances.title", nav: "instances", show: async () => (await import("./search.js")).showSearch },
-	"instance": { title: "instances.title", nav: "instances", show: async () => (await import("./instance.js")).showInstance },
-	"report": { title: "report.title", nav: "report", show: async () => (await import("./report.js")).showReport },
-	"workers": { title: "workers.title", nav: "workers", show: async () => (await import("./workers.js")).showWorkers },
+	instances: {
+		title: "instances.title",
+		nav: "instances",
+		show: async () => (await import("./search.js")).showSearch,
+	},
+	instance: {
+		title: "instances.title",
+		nav: "instances",
+		show: async () => (await import("./instance.js")).showInstance,
+	},
+	report: {
+		title: "report.title",
+		nav: "report",
+		show: async () => (await import("./report.js")).showReport,
+	},
+	workers: {
+		title: "workers.title",
+		nav: "workers",
+		show: async () => (await import("./workers.js")).showWorkers,
+	},
 };
-const NAV = [["overview", "#/"], ["instances", "#/instances"], ["report", "#/report"], ["workers", "#/workers"]];
+const NAV = [
+	["overview", "#/"],
+	["instances", "#/instances"],
+	["report", "#/report"],
+	["workers", "#/workers"],
+];
 
 const byId = (id) => document.getElementById(id);
 
@@ -37,25 +58,50 @@ function frame(view) {
 	document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
 	byId("skip").textContent = t("skip");
 	byId("nav").setAttribute("aria-label", t("nav"));
-	byId("nav").replaceChildren(...NAV.map(([name, href]) =>
-		h("a", { href, "aria-current": view?.nav === name && "page" }, t("nav." + name))));
+	byId("nav").replaceChildren(
+		...NAV.map(([name, href]) =>
+			h("a", { href, "aria-current": view?.nav === name && "page" }, t("nav." + name)),
+		),
+	);
 	byId("query").placeholder = t("search.hint");
 	byId("query").setAttribute("aria-label", t("search") + ": " + t("search.hint"));
 	byId("language").textContent = t("language");
 	byId("language").setAttribute("aria-label", t("language.label"));
 	byId("language").lang = language === "zh" ? "en" : "zh-CN";
-	byId("footer").replaceChildren(h("p", null, t("footer"), hasToken() && h("button", { type: "button", class: "quiet",
-		onclick: () => { forgetToken(); show(); } }, t("token.forget"))));
+	byId("footer").replaceChildren(
+		h(
+			"p",
+			null,
+			t("footer"),
+			hasToken() &&
+				h(
+					"button",
+					{
+						type: "button",
+						class: "quiet",
+						onclick: () => {
+							forgetToken();
+							show();
+						},
+					},
+					t("token.forget"),
+				),
+		),
+	);
 	for (const part of ["title", "text", "label", "send"])
 		byId("token-" + part).textContent = t("token." + part);
 	setWrongTokenText(t("token.wrong"));
 }
 
-let ending = null, isFirst = true;
+let ending = null,
+	isFirst = true;
 
 async function show() {
-	const { name, argument, query } = place(), view = VIEWS[name], main = byId("main");
-	const controller = new AbortController(), { signal } = controller;
+	const { name, argument, query } = place(),
+		view = VIEWS[name],
+		main = byId("main");
+	const controller = new AbortController(),
+		{ signal } = controller;
 
 	ending?.abort();
 	ending = controller;
@@ -65,7 +111,7 @@ async function show() {
 		main.replaceChildren(h("div", { class: "view" }, h("h1", { tabindex: -1 }, t("notfound"))));
 		return;
 	}
-	const root = h("div", { class: "view " + view.nav, "aria-busy": "true" }, h("p", { class: "loading" }, t("loading")));
+	const root = h("div", { class: "view " + view.nav, "aria-busy": "true" }, loading());
 	main.replaceChildren(root);
 	try {
 		const showView = await view.show();
@@ -73,18 +119,18 @@ async function show() {
 		signal.throwIfAborted();
 		await showView(root, { argument, query, signal });
 		signal.throwIfAborted();
-		if (!isFirst)
-			announce(t("loaded", { view: document.title.replace(/ · kanyun$/, "") }));
+		if (!isFirst) announce(t("loaded", { view: document.title.replace(/ · kanyun$/, "") }));
 	} catch (error) {
-		if (signal.aborted)
-			return;
-		if (!(error instanceof Problem))
-			console.error(error);
+		if (signal.aborted) return;
+		if (!(error instanceof Problem)) console.error(error);
 		root.replaceChildren(h("h1", { tabindex: -1 }, t(view.title)), problemBox(error, show));
 	}
 	root.removeAttribute("aria-busy");
 	// Who follows a link is taken to what it led to; who zooms or types stays where they are.
-	if (!isFirst && (document.activeElement === document.body || byId("nav").contains(document.activeElement)))
+	if (
+		!isFirst &&
+		(document.activeElement === document.body || byId("nav").contains(document.activeElement))
+	)
 		root.querySelector("h1")?.focus({ preventScroll: true });
 	isFirst = false;
 	performance.mark("kanyun-shown");

@@ -3,20 +3,21 @@
 
 // Elements are made of text nodes and attributes only: a name that an instance carries is never markup.
 
+import { t } from "./text.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, attributes, children) {
 	for (const [name, value] of Object.entries(attributes ?? {})) {
-		if (name.startsWith("on"))
-			element.addEventListener(name.slice(2), value);
+		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
 		else if (name === "style")
 			Object.assign(element.style, value); // by CSSOM: the policy forbids the attribute
-		else if (value === true)
-			element.setAttribute(name, "");
-		else if (value !== null && value !== undefined && value !== false)
-			element.setAttribute(name, value);
+		else if (value === true) element.setAttribute(name, "");
+		else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
 	}
-	element.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false));
+	element.append(
+		...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false),
+	);
 	return element;
 }
 
@@ -37,7 +38,18 @@ export function replace(node, ...children) {
 	node.replaceChildren(...children.flat(9).filter(Boolean));
 	if (active)
 		[...node.querySelectorAll("a, button, input, select, [tabindex]")]
-			.find((element) => keyOf(element) === active)?.focus({ preventScroll: true });
+			.find((element) => keyOf(element) === active)
+			?.focus({ preventScroll: true });
+}
+
+// What stands there until something comes; where that takes long, it says so (style.css).
+export function loading() {
+	return h(
+		"p",
+		{ class: "loading", role: "status" },
+		t("loading"),
+		h("span", { class: "later" }, " " + t("loading.slow")),
+	);
 }
 
 // For those who do not see that something changed.
@@ -48,12 +60,34 @@ export function announce(text) {
 // columns: [{ label, number, cell(row) }]; the first column heads its row.
 export function table(caption, columns, rows, more = {}) {
 	const { isHidden, isWide } = more;
-	const head = h("tr", null, columns.map((column) =>
-		h("th", { scope: "col", class: column.number && "number" }, column.label)));
-	const body = rows.map((row) => h("tr", { class: more.rowClass?.(row) }, columns.map((column, i) =>
-		h(i ? "td" : "th", { scope: i ? null : "row", class: column.number && "number", "data-label": column.label },
-			column.cell(row)))));
+	const head = h(
+		"tr",
+		null,
+		columns.map((column) => h("th", { scope: "col", class: column.number && "number" }, column.label)),
+	);
+	const body = rows.map((row) =>
+		h(
+			"tr",
+			{ class: more.rowClass?.(row) },
+			columns.map((column, i) =>
+				h(
+					i ? "td" : "th",
+					{ scope: i ? null : "row", class: column.number && "number", "data-label": column.label },
+					column.cell(row),
+				),
+			),
+		),
+	);
 
-	return h("div", { class: isWide ? "scroll wide" : "scroll", tabindex: 0, role: "region", "aria-label": caption },
-		h("table", null, h("caption", { class: isHidden && "hidden" }, caption), h("thead", null, head), h("tbody", null, body)));
+	return h(
+		"div",
+		{ class: isWide ? "scroll wide" : "scroll", tabindex: 0, role: "region", "aria-label": caption },
+		h(
+			"table",
+			null,
+			h("caption", { class: isHidden && "hidden" }, caption),
+			h("thead", null, head),
+			h("tbody", null, body),
+		),
+	);
 }

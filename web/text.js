@@ -10,7 +10,7 @@ const LANGUAGES = { en, zh };
 const CHOICE = "kanyun-language";
 
 function choose() {
-	const wanted = [localStorage.getItem(CHOICE), ...navigator.languages ?? [navigator.language]];
+	const wanted = [localStorage.getItem(CHOICE), ...(navigator.languages ?? [navigator.language])];
 
 	return wanted.map((tag) => tag?.slice(0, 2).toLowerCase()).find((tag) => tag in LANGUAGES) ?? "en";
 }

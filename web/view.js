@@ -28,23 +28,26 @@ export function problemText(error) {
 }
 
 export function problemBox(error, retry) {
-	return h("section", { class: "state wrong", role: "alert" }, h("h2", null, t("error.title")),
-		h("p", null, problemText(error)), h("p", { class: "detail" }, error.message),
-		retry && h("button", { type: "button", id: "retry", onclick: retry }, t("retry")));
+	return h(
+		"section",
+		{ class: "state wrong", role: "alert" },
+		h("h2", null, t("error.title")),
+		h("p", null, problemText(error)),
+		h("p", { class: "detail" }, error.message),
+		retry && h("button", { type: "button", id: "retry", onclick: retry }, t("retry")),
+	);
 }
 
 // Until the view ends: does it again, but not where nobody looks. A failure is told in `note`; what was
 // shown before stays.
 export function every(ms, signal, note, task) {
 	const timer = setInterval(async () => {
-		if (document.hidden)
-			return;
+		if (document.hidden) return;
 		try {
 			await task();
 			note.replaceChildren();
 		} catch (error) {
-			if (!signal.aborted)
-				note.replaceChildren(t("error.stale", { why: problemText(error) }));
+			if (!signal.aborted) note.replaceChildren(t("error.stale", { why: problemText(error) }));
 		}
 	}, ms);
 

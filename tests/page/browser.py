@@ -20,23 +20,47 @@ WAIT = 20  # seconds; only a failure waits so long
 class Browser(webdriver.Chrome):
     def __init__(self, language="en", downloads=None):
         options = Options()
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-                         "--force-color-profile=srgb", "--disable-background-networking", f"--lang={language}"):
+        for argument in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--force-color-profile=srgb",
+            "--disable-background-networking",
+            f"--lang={language}",
+        ):
             options.add_argument(argument)
-        options.add_experimental_option("prefs", {"intl.accept_languages": language,
-                                                  "download.default_directory": str(downloads or "/nonexistent")})
+        options.add_experimental_option(
+            "prefs",
+            {
+                "intl.accept_languages": language,
+                "download.default_directory": str(downloads or "/nonexistent"),
+            },
+        )
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        super().__init__(service=Service("/usr/bin/chromedriver", log_path=os.devnull), options=options)
+        super().__init__(
+            service=Service("/usr/bin/chromedriver", log_path=os.devnull), options=options
+        )
         self.size(DESKTOP)
 
     def size(self, size, scale=1):
-        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": size[0], "height": size[1], "deviceScaleFactor": scale, "mobile": size == PHONE})
+        self.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {
+                "width": size[0],
+                "height": size[1],
+                "deviceScaleFactor": scale,
+                "mobile": size == PHONE,
+            },
+        )
         self.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": size == PHONE})
 
     def scheme(self, name):
-        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": name}]})
+        self.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": name}]},
+        )
 
     def wait(self, condition, what="a condition"):
         return WebDriverWait(self, WAIT, 0.05).until(lambda driver: condition(), what)
@@ -48,7 +72,10 @@ class Browser(webdriver.Chrome):
         self.wait_shown()
 
     def wait_shown(self):
-        self.wait(lambda: self.all(".view:not([aria-busy])") and not self.all(".loading"), "the view is filled")
+        self.wait(
+            lambda: self.all(".view:not([aria-busy])") and not self.all(".loading"),
+            "the view is filled",
+        )
 
     def all(self, selector):
         return self.find_elements(By.CSS_SELECTOR, selector)
@@ -60,11 +87,16 @@ class Browser(webdriver.Chrome):
     def text(self, selector="main"):
         """Once, in one step: what is shown may be replaced between two."""
         self.one(selector)
-        return self.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        return self.execute_script(
+            "return document.querySelector(arguments[0])?.innerText ?? ''", selector
+        )
 
     def wait_text(self, text, selector="main"):
         self.wait(lambda: text in self.text(selector), f"'{text}' in {selector}")
 
     def complaints(self):
-        return [entry["message"] for entry in self.get_log("browser")
-                if entry["level"] in ("SEVERE", "WARNING") and not TOO_NEW.search(entry["message"])]
+        return [
+            entry["message"]
+            for entry in self.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING") and not TOO_NEW.search(entry["message"])
+        ]

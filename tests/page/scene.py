@@ -23,20 +23,28 @@ PROJECTS = {"shop": "7d9a41f0c2", "analytics": "19e0b77a3c", "build-farm": "c441
 FLAVORS = {"m1.small": (1, 2048, 20), "m1.large": (4, 8192, 80), "c1.xlarge": (16, 32768, 160)}
 # display name, project, flavor, host, how busy
 MACHINES = [
-    ("web-01", "shop", "m1.large", 1, 6), ("web-02", "shop", "m1.large", 1, 5),
-    ("web-03", "shop", "m1.large", 2, 4), ("cart-db", "shop", "c1.xlarge", 2, 9),
-    ("search-api", "shop", "m1.large", 3, 3), ("mail-relay", "shop", "m1.small", 3, 1),
-    ("spark-master", "analytics", "m1.large", 1, 3), ("spark-worker-1", "analytics", "c1.xlarge", 2, 12),
-    ("spark-worker-2", "analytics", "c1.xlarge", 3, 11), ("notebook", "analytics", "m1.small", 3, 1),
-    ("warehouse", "analytics", "c1.xlarge", 1, 7), ("runner-a", "build-farm", "c1.xlarge", 1, 14),
-    ("runner-b", "build-farm", "c1.xlarge", 2, 10), ("runner-c", "build-farm", "c1.xlarge", 3, 2),
+    ("web-01", "shop", "m1.large", 1, 6),
+    ("web-02", "shop", "m1.large", 1, 5),
+    ("web-03", "shop", "m1.large", 2, 4),
+    ("cart-db", "shop", "c1.xlarge", 2, 9),
+    ("search-api", "shop", "m1.large", 3, 3),
+    ("mail-relay", "shop", "m1.small", 3, 1),
+    ("spark-master", "analytics", "m1.large", 1, 3),
+    ("spark-worker-1", "analytics", "c1.xlarge", 2, 12),
+    ("spark-worker-2", "analytics", "c1.xlarge", 3, 11),
+    ("notebook", "analytics", "m1.small", 3, 1),
+    ("warehouse", "analytics", "c1.xlarge", 1, 7),
+    ("runner-a", "build-farm", "c1.xlarge", 1, 14),
+    ("runner-b", "build-farm", "c1.xlarge", 2, 10),
+    ("runner-c", "build-farm", "c1.xlarge", 3, 2),
     ("artifacts", "build-farm", "m1.large", 3, 2),
 ]
 
 
 def month_begin(at, months_back):
     day = datetime.datetime.fromtimestamp(at, datetime.timezone.utc).replace(
-        day=1, hour=0, minute=0, second=0, microsecond=0)
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    )
     for _ in range(months_back):
         day = (day - datetime.timedelta(days=1)).replace(day=1)
     return int(day.timestamp()) * 1000
@@ -53,8 +61,14 @@ class Cloud:
         directory.mkdir(exist_ok=True)
         self.server = Server(directory, "server.retention_days=36500", *options)
         port = self.server.endpoints["rep"].rsplit(":", 1)[1]
-        self.api = Api(directory, "api.api_host=127.0.0.1", "api.api_port=0", f"api.server_port={port}",
-                       f"api.http_port={free_ports(1)}", *api)
+        self.api = Api(
+            directory,
+            "api.api_host=127.0.0.1",
+            "api.api_port=0",
+            f"api.server_port={port}",
+            f"api.http_port={free_ports(1)}",
+            *api,
+        )
         self.url = self.api.endpoints["http"] + "/"
         self.peers = {}
 
@@ -70,12 +84,18 @@ class Cloud:
     def read(self, host, readings, until):
         """Readings in the order of time; the host is then known until `until`."""
         peer, readings = self.peer(host), sorted(readings, key=lambda reading: reading["time"])
-        pieces = [readings[at:at + READINGS_MAX] for at in range(0, len(readings), READINGS_MAX)] or [[]]
+        pieces = [
+            readings[at : at + READINGS_MAX] for at in range(0, len(readings), READINGS_MAX)
+        ] or [[]]
         for i, piece in enumerate(pieces):
             times = [reading["time"] for reading in piece] or [until]
             is_last = i == len(pieces) - 1
-            sequence = peer.send_enveloped("3", {"host": host, "readings": piece}, times=[times[0], times[-1]],
-                                           until=until if is_last else times[0] - 1)
+            sequence = peer.send_enveloped(
+                "3",
+                {"host": host, "readings": piece},
+                times=[times[0], times[-1]],
+                until=until if is_last else times[0] - 1,
+            )
         peer.wait_ack(sequence)
 
     def close(self):
@@ -89,7 +109,13 @@ class Machine:
     """Counters that grow as a busy machine's do."""
 
     def __init__(self, name, project, flavor, host, busy, start):
-        self.name, self.project, self.flavor, self.host, self.busy = name, project, flavor, f"compute{host}", busy
+        self.name, self.project, self.flavor, self.host, self.busy = (
+            name,
+            project,
+            flavor,
+            f"compute{host}",
+            busy,
+        )
         self.id, self.start, self.at = identity(name), start, start
         self.chance = random.Random(name)
         self.run, self.state, self.load = 1, 1, 0.4
@@ -98,14 +124,31 @@ class Machine:
         self.reset()
 
     def reset(self):
-        self.cpu = self.received = self.sent = self.read = self.written = self.inward = self.outward = 0
+        self.cpu = self.received = self.sent = self.read = self.written = self.inward = (
+            self.outward
+        ) = 0
 
     def info(self, since, index):
-        return {"uuid": self.id, "since": since, "name": f"instance-{index:08x}", "display_name": self.name,
-                "project_id": PROJECTS.get(self.project, self.project), "project_name": self.project,
-                "flavor_name": self.flavor, "vcpus": self.vcpus, "memory_mib": self.memory, "disk_gib": self.disk,
-                "ports": [{"nic": "vnet0", "mac": "fa:16:3e:00:00:%02x" % (index % 256), "port_id": "p%d" % index,
-                           "addresses": ["10.0.0.%d" % (index % 250 + 2), self.address]}]}
+        return {
+            "uuid": self.id,
+            "since": since,
+            "name": f"instance-{index:08x}",
+            "display_name": self.name,
+            "project_id": PROJECTS.get(self.project, self.project),
+            "project_name": self.project,
+            "flavor_name": self.flavor,
+            "vcpus": self.vcpus,
+            "memory_mib": self.memory,
+            "disk_gib": self.disk,
+            "ports": [
+                {
+                    "nic": "vnet0",
+                    "mac": "fa:16:3e:00:00:%02x" % (index % 256),
+                    "port_id": "p%d" % index,
+                    "addresses": ["10.0.0.%d" % (index % 250 + 2), self.address],
+                }
+            ],
+        }
 
     def move(self, time_ms, host):
         """Another run, on another host."""
@@ -126,26 +169,58 @@ class Machine:
             self.outward += int(seconds * self.load * self.busy * 70_000)
         kib = self.memory * 1024
         resident = int(kib * (0.35 + 0.4 * self.load))
-        data = [["cpu", "total", [self.cpu]], ["mem", "total", [kib, int(kib * (0.8 - 0.5 * self.load)), kib, resident]],
-                ["nic", "vnet0", [self.received, self.sent]], ["blk", "vda", [self.read, self.written]],
-                ["state", "total", [self.state, 1]]]
+        data = [
+            ["cpu", "total", [self.cpu]],
+            ["mem", "total", [kib, int(kib * (0.8 - 0.5 * self.load)), kib, resident]],
+            ["nic", "vnet0", [self.received, self.sent]],
+            ["blk", "vda", [self.read, self.written]],
+            ["state", "total", [self.state, 1]],
+        ]
         if self.project == "shop":
-            data.append(["vmnetwork", self.address, [self.inward + self.outward, self.inward, self.outward]])
-        return {"uuid": self.id, "time": time_ms, "epoch": f"{self.host}/b/{self.run}/{self.busy}", "start": self.start, "data": data}
+            data.append(
+                ["vmnetwork", self.address, [self.inward + self.outward, self.inward, self.outward]]
+            )
+        return {
+            "uuid": self.id,
+            "time": time_ms,
+            "epoch": f"{self.host}/b/{self.run}/{self.busy}",
+            "start": self.start,
+            "data": data,
+        }
 
 
 def plain(name, host, time_ms, data, start, epoch="b/1/1"):
-    return {"uuid": identity(name), "time": time_ms, "epoch": f"{host}/{epoch}", "start": start, "data": data}
+    return {
+        "uuid": identity(name),
+        "time": time_ms,
+        "epoch": f"{host}/{epoch}",
+        "start": start,
+        "data": data,
+    }
 
 
 def describe(name, project, since, display=None):
-    return {"uuid": identity(name), "since": since, "name": name, "display_name": display or name, "project_id": project,
-            "project_name": project, "flavor_name": "m1.small", "vcpus": 1, "memory_mib": 2048, "disk_gib": 20, "ports": []}
+    return {
+        "uuid": identity(name),
+        "since": since,
+        "name": name,
+        "display_name": display or name,
+        "project_id": project,
+        "project_name": project,
+        "flavor_name": "m1.small",
+        "vcpus": 1,
+        "memory_mib": 2048,
+        "disk_gib": 20,
+        "ports": [],
+    }
 
 
 def history_times(now, begin):
     """Four readings a day until a day ago, then two an hour."""
-    return [*range(begin, now - 86_400_000, 21_600_000), *range(now - 86_400_000, now - 3_600_000, 1_800_000)]
+    return [
+        *range(begin, now - 86_400_000, 21_600_000),
+        *range(now - 86_400_000, now - 3_600_000, 1_800_000),
+    ]
 
 
 def fill(cloud, now=None):
@@ -172,14 +247,37 @@ def fill(cloud, now=None):
     edge = "compute3"
     last_month = month_begin(now // 1000, 1)
     for i, time_ms in enumerate(history_times(now, last_month) + [now]):
-        readings[edge].append(plain("huge", edge, time_ms, [["cpu", "total", [i * 10**15 + 1]],
-                                                            ["nic", "vnet0", [HUGE if i else 0, 1]],
-                                                            ["state", "total", [1, 1]]], last_month))
-        readings[edge].append(plain("hostile", edge, time_ms, [["cpu", "total", [i * 10**9]], ["state", "total", [1, 1]]],
-                                    last_month))
+        readings[edge].append(
+            plain(
+                "huge",
+                edge,
+                time_ms,
+                [
+                    ["cpu", "total", [i * 10**9 + 1]],
+                    ["nic", "vnet0", [HUGE if i else 0, 1]],
+                    ["state", "total", [1, 1]],
+                ],
+                last_month,
+            )
+        )
+        readings[edge].append(
+            plain(
+                "hostile",
+                edge,
+                time_ms,
+                [["cpu", "total", [i * 10**9]], ["state", "total", [1, 1]]],
+                last_month,
+            )
+        )
     for host, some in readings.items():
-        cloud.tell(host, [machine.info(begin, i) for i, machine in enumerate(machines, 1)
-                          if machine.host == host and machine.name != "web-01"])
+        cloud.tell(
+            host,
+            [
+                machine.info(begin, i)
+                for i, machine in enumerate(machines, 1)
+                if machine.host == host and machine.name != "web-01"
+            ],
+        )
         cloud.read(host, some, now)
     web = machines[0]
     cloud.tell("compute1", [web.info(begin, 1)])
@@ -196,9 +294,25 @@ def fill_many(cloud, count, now=None):
         host = f"node{number:02}"
         names = {i: f"vm-{i:04}" for i in range(number, count, 20)}
         cloud.tell(host, [describe(name, f"p{i % 7}", start) for i, name in names.items()])
-        cloud.read(host, [
-            plain(name, host, time_ms, [["cpu", "total", [j * (i + 1) * 10**9]], ["mem", "total", [2097152, 9, 9, 1000 + i]],
-                                        ["nic", "vnet0", [j * i * 1000, j * 500]], ["blk", "vda", [j * i * 512, j * 512]],
-                                        ["state", "total", [1, 1]]], start)
-            for i, name in names.items() for j, time_ms in enumerate((start, now - 1_800_000, now))], now)
+        cloud.read(
+            host,
+            [
+                plain(
+                    name,
+                    host,
+                    time_ms,
+                    [
+                        ["cpu", "total", [j * (i + 1) * 10**9]],
+                        ["mem", "total", [2097152, 9, 9, 1000 + i]],
+                        ["nic", "vnet0", [j * i * 1000, j * 500]],
+                        ["blk", "vda", [j * i * 512, j * 512]],
+                        ["state", "total", [1, 1]],
+                    ],
+                    start,
+                )
+                for i, name in names.items()
+                for j, time_ms in enumerate((start, now - 1_800_000, now))
+            ],
+            now,
+        )
     return now

@@ -17,7 +17,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from harness import ROOT  # noqa: E402
 
 VIEWS = {
-    "overview": "#/", "instances": "#/instances?q=shop", "workers": "#/workers",
+    "overview": "#/",
+    "instances": "#/instances?q=shop",
+    "workers": "#/workers",
     "instance": f"#/instance/{identity('web-01')}",
     "instance-month": f"#/instance/{identity('cart-db')}?from=now-30d",
     "report": "#/report?project=7d9a41f0c2&period=last-month",
@@ -40,7 +42,10 @@ def main(directory):
         sys.exit("screenshots.py: choose a directory outside of the repository")
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
-        full, empty = (Cloud(pathlib.Path(place) / name, "server.worker_dead_seconds=3600") for name in ("full", "empty"))
+        full, empty = (
+            Cloud(pathlib.Path(place) / name, "server.worker_dead_seconds=3600")
+            for name in ("full", "empty")
+        )
         fill(full)
         for language in ("en", "zh"):
             browser = Browser(language)
@@ -48,8 +53,18 @@ def main(directory):
                 browser.scheme(scheme)
                 for size, device in ((DESKTOP, "desktop"), (PHONE, "phone")):
                     for view, address in VIEWS.items():
-                        shoot(browser, full.url + address, directory / f"{view}-{device}-{scheme}-{language}.png", size)
-                    shoot(browser, empty.url, directory / f"empty-{device}-{scheme}-{language}.png", size)
+                        shoot(
+                            browser,
+                            full.url + address,
+                            directory / f"{view}-{device}-{scheme}-{language}.png",
+                            size,
+                        )
+                    shoot(
+                        browser,
+                        empty.url,
+                        directory / f"empty-{device}-{scheme}-{language}.png",
+                        size,
+                    )
             browser.quit()
         full.close()
         empty.close()
