@@ -68,8 +68,8 @@ def guests(lab):
 
 @pytest.fixture(scope="module")
 def spare(lab):
-    """A guest that is defined, so that it can be started again."""
-    guest = lab.define()
+    """A guest that is defined and runs, and that reboots when it says so."""
+    guest = lab.define(lambda text: text.replace("<on_reboot>destroy", "<on_reboot>restart"))
     guest.start()
     guest.wait_ready()
     yield guest

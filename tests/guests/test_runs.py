@@ -73,16 +73,6 @@ def assert_tail(meter, guest, epoch, end_ms):
         assert 0 < last_ms < end_ms, group
 
 
-@pytest.fixture(scope="module")
-def spare(lab):
-    """A guest that is defined and runs, and that reboots when it says so."""
-    guest = lab.define(lambda text: text.replace("<on_reboot>destroy", "<on_reboot>restart"))
-    guest.start()
-    guest.wait_ready()
-    yield guest
-    lab.remove(guest)
-
-
 @pytest.fixture
 def guest(spare):
     if spare.virsh("domstate").strip() != "running":
