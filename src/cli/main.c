@@ -25,10 +25,22 @@ enum {
 	OPTION_FORCE,
 	OPTION_ONCE,
 	OPTION_INTERVAL,
+	OPTION_HOST,
+	OPTION_SORT,
+	OPTION_LIMIT,
+	OPTION_CSV,
 };
 
 /* Which options a command has besides those that all have. */
-enum { HAS_WINDOW = 1, HAS_PROJECT = 2, HAS_USAGE = 4, HAS_AT = 8, HAS_FORCE = 16, HAS_LIVE = 32 };
+enum {
+	HAS_WINDOW = 1,
+	HAS_PROJECT = 2,
+	HAS_USAGE = 4,
+	HAS_AT = 8,
+	HAS_FORCE = 16,
+	HAS_LIVE = 32,
+	HAS_TOP = 64
+};
 
 static const struct command {
 	const char *name, *arguments, *summary;
@@ -45,6 +57,8 @@ static const struct command {
 	{ "traffic", "[ID]...",
 		"Show the traffic of each address, outside and inside of the cloud, as it grows.",
 		HAS_WINDOW | HAS_PROJECT | HAS_LIVE, command_traffic },
+	{ "top", "", "Show what all instances do now, the busiest first.",
+		HAS_PROJECT | HAS_LIVE | HAS_TOP, command_top },
 	{ "close", "MONTH", "Keep a month's figures for good, with a digest.", HAS_FORCE,
 		command_close },
 	{ "closed", "[MONTH [ID]]",
@@ -101,6 +115,13 @@ static void print_options(unsigned int options)
 		printf("      --once                show it once, also on a terminal\n"
 		       "      --interval SPAN       show it again after so long; 5s if not "
 		       "given\n");
+	if (options & HAS_TOP)
+		printf("      --host NAME           only instances on this host\n"
+		       "      --sort COLUMN         cpu, core, memory, network, disk, traffic, "
+		       "name,\n"
+		       "                            project, host or state; cpu if not given\n"
+		       "      --limit N             at most so many rows\n"
+		       "      --csv                 print CSV\n");
 	printf("      --json                print JSON\n"
 	       "  -c, --config FILE         read FILE, not ./kanyun.conf or /etc/kanyun.conf\n"
 	       "  -o, --option SECTION.KEY=VALUE\n"
@@ -152,6 +173,10 @@ static const struct option long_options[] = {
 	{ "force", no_argument, NULL, OPTION_FORCE },
 	{ "once", no_argument, NULL, OPTION_ONCE },
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
+	{ "host", required_argument, NULL, OPTION_HOST },
+	{ "sort", required_argument, NULL, OPTION_SORT },
+	{ "limit", required_argument, NULL, OPTION_LIMIT },
+	{ "csv", no_argument, NULL, OPTION_CSV },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -198,6 +223,17 @@ static bool take_option(struct client *client, struct arguments *arguments, int 
 	case OPTION_INTERVAL:
 		client->interval = optarg;
 		return true;
+	case OPTION_HOST:
+		client->host = optarg;
+		return true;
+	case OPTION_SORT:
+		client->sort = optarg;
+		return true;
+	case OPTION_LIMIT:
+		client->limit = optarg;
+		return true;
+	case OPTION_CSV:
+		return client->is_csv = true;
 	default:
 		return false;
 	}
@@ -261,6 +297,8 @@ static int check_options(const struct client *client, const struct command *comm
 		{ client->at, HAS_AT, "--at" },
 		{ client->is_forced, HAS_FORCE, "--force" },
 		{ client->is_once || client->interval, HAS_LIVE, "--once and --interval" },
+		{ client->host || client->sort || client->limit || client->is_csv, HAS_TOP,
+			"--host, --sort, --limit and --csv" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)

@@ -9,7 +9,7 @@
 
 #include "base/macros.h"
 
-enum { TABLE_COLUMNS_MAX = 12 };
+enum { TABLE_COLUMNS_MAX = 16 };
 
 struct table;
 
