@@ -3,16 +3,23 @@
 """kanyun top: its figures, what it leaves unknown, what it asks, and the live view."""
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
 import re
+import signal
+import struct
+import subprocess
+import termios
 import threading
 import time
 
 import pytest
 import zmq
 
-from harness import CONTEXT, Api, Peer
+from harness import BUILD, CONTEXT, TIMEOUT, Api, Peer
 from test_api import OTHER, UUID, Answers, api, ask, reading  # noqa: F401 (fixtures)
 from test_clients import cells, run  # noqa: F401 (fixtures)
 
@@ -258,3 +265,165 @@ def test_a_thousand_instances_take_one_question(server, start):
         assert len(answer["instances"]) == 1000 and between.methods == ["store.latest"]
         assert all(len(each["series"]) == 8 for each in answer["instances"])
         asked.stop()
+
+
+ENTER, LEAVE = b"\033[?1049h\033[?25l", b"\033[?25h\033[?1049l"
+
+
+class Live:
+    """kanyun top on a terminal of its own; what it draws comes as frames of lines."""
+
+    def __init__(self, api, *arguments, columns=200, lines=24):  # noqa: F811
+        self.master, self.terminal = pty.openpty()
+        self.resize(columns, lines)
+        self.before = termios.tcgetattr(self.terminal)
+        port = api.endpoints["rep"].rsplit(":", 1)[1]
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "src/cli/kanyun"), "top", "-c", "/dev/null", "-o",
+             f"client.api_port={port}", "-o", "client.timeout=1", *arguments],
+            stdin=self.terminal, stdout=self.terminal, stderr=self.terminal,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.timer = threading.Timer(TIMEOUT, self.process.kill)
+        self.timer.start()
+        self.output, self.seen = b"", 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.timer.cancel()
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.terminal)
+
+    def resize(self, columns, lines):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def read(self):
+        self.output += os.read(self.master, 65536)
+
+    def frame(self):
+        """The next whole one."""
+        while True:
+            begin = self.output.find(b"\033[H", self.seen)
+            end = self.output.find(b"\033[J", begin)
+            if begin >= 0 and end >= 0:
+                self.seen = end
+                *lines, last = self.output[begin + 3:end].decode().split("\033[K\r\n")
+                assert last == ""
+                return lines
+            self.read()
+
+    def until(self, condition):
+        """The first frame from now on of which it is true."""
+        while True:
+            lines = self.frame()
+            if condition(lines):
+                return lines
+
+    def ended(self, status):
+        """It ends so, and the terminal is as it was."""
+        assert self.process.wait(TIMEOUT) == status
+        while not self.output.endswith(LEAVE):
+            self.read()
+        assert self.output.count(LEAVE) == self.output.count(ENTER)
+        assert termios.tcgetattr(self.terminal) == self.before
+
+
+def send_many(server, count):
+    at = now_ms() - 5000
+    send_readings(server, *[reading(time_ms, [
+        ["cpu", "total", [i * factor * 10**8]], ["blk", "vda", [(count - i) * factor, 0]]],
+        f"6f4a5a3e-93a5-4f0c-8f0e-{i:012x}") for i in range(count)
+        for factor, time_ms in enumerate((at - 60_000, at))])
+
+
+def names(lines):
+    return [int(line[24:36], 16) for line in lines[2:]]
+
+
+def test_keys_sort_what_was_read(server, start):
+    send_many(server, 4)
+    with Between(server) as between:
+        asked = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                      f"api.server_port={between.port}")
+        between.methods.clear()
+        with Live(asked, "--interval", "1h", "--sort", "core") as live:
+            lines = live.frame()
+            assert live.output.startswith(ENTER)
+            assert "4 instances by core" in lines[0] and lines[1].startswith("INSTANCE ")
+            assert names(lines) == [3, 2, 1, 0]
+            for key, word, order in (("d", "disk ", [0, 1, 2, 3]),
+                                     ("r", "disk, reversed ", [3, 2, 1, 0]),
+                                     ("c", "cpu, reversed ", [0, 1, 2, 3]),
+                                     ("r", "cpu ", [0, 1, 2, 3]),  # no vCPUs are known
+                                     ("m", "memory ", [0, 1, 2, 3]), ("n", "network ", None),
+                                     ("t", "traffic ", None), ("x", "traffic ", None)):
+                live.press(key)
+                lines = live.frame()
+                assert f"by {word}" in lines[0], key
+                assert order is None or names(lines) == order, key
+            live.press("q")
+            live.ended(0)
+        assert between.methods == ["store.latest"]
+        asked.stop()
+
+
+def test_the_view_has_the_size_of_the_terminal(server, api):  # noqa: F811
+    send_many(server, 30)
+    with Live(api, "--interval", "1h", "--sort", "core", columns=60, lines=10) as live:
+        lines = live.frame()
+        assert len(lines) == 2 + 7 and names(lines) == list(range(29, 22, -1))
+        assert max(map(len, lines)) == 60
+        live.resize(100, 50)
+        lines = live.until(lambda lines: len(lines) > 9)
+        assert len(lines) == 2 + 30 and max(map(len, lines)) == 100
+        live.resize(1, 1)
+        assert live.until(lambda lines: len(lines) < 9) == ["k", "I"]
+        live.press("q")
+        live.ended(0)
+    with Live(api, "--interval", "1h", "--limit", "3") as live:
+        assert len(live.frame()) == 2 + 3
+        live.press("q")
+        live.ended(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_leaves_the_terminal_as_it_was(server, api, number):  # noqa: F811
+    with Live(api, "--interval", "1h") as live:
+        live.frame()
+        assert termios.tcgetattr(live.terminal) != live.before
+        if number == signal.SIGINT:
+            live.press("\x03")
+        else:
+            live.process.send_signal(number)
+        live.ended(-number)
+
+
+def test_a_stopped_view_gives_the_terminal_back_meanwhile(server, api):  # noqa: F811
+    with Live(api, "--interval", "1h") as live:
+        live.frame()
+        live.press("\x1a")
+        assert os.WIFSTOPPED(os.waitpid(live.process.pid, os.WUNTRACED)[1])
+        assert termios.tcgetattr(live.terminal) == live.before
+        live.process.send_signal(signal.SIGCONT)
+        live.frame()
+        assert live.output.count(ENTER) == 2 and live.output.count(LEAVE) == 1
+        live.press("q")
+        live.ended(0)
+
+
+def test_the_view_asks_again_and_says_why_there_is_nothing(server, api):  # noqa: F811
+    with Live(api, "--interval", "1") as live:
+        assert "0 instances" in live.frame()[0]
+        send_many(server, 1)
+        live.until(lambda lines: "1 instances" in lines[0])
+        api.stop()
+        assert len(live.until(lambda lines: "does not answer" in lines[0])) == 2
+        live.press("q")
+        live.ended(0)

@@ -24,3 +24,6 @@ void table_add_json(struct table *table, const json_t *value); /* null and missi
 void table_add_time(struct table *table, const json_t *seconds);
 
 void table_print(const struct table *table);
+
+/* Each line cut to so many characters, and with another end than a line feed. */
+void table_print_within(const struct table *table, size_t width, const char *end);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* kanyun top: what all instances do now, in one question to kanyun-api. */
+/* kanyun top: what all instances do now, in one question to kanyun-api; once, or again and again on
+ * a terminal. */
 
 #include "cli/top.h"
 
@@ -9,11 +10,14 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "base/time-text.h"
 #include "cli/client.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 
 enum { LIMIT_MAX = 1000 * 1000 };
 
@@ -122,6 +126,98 @@ static int show_once(struct top *top)
 	return EXIT_DONE;
 }
 
+/* What the view shows: the newest answer, or why there is none. */
+struct view {
+	json_t *answer;
+	struct top_rows rows;
+	struct error failure;
+	int code;
+	char time[TIME_TEXT_SIZE];
+};
+
+static void view_deinit(struct view *view)
+{
+	top_rows_deinit(&view->rows);
+	json_decref(view->answer);
+	*view = (struct view){ 0 };
+}
+CLEANUP_DEFINE_VALUE(struct view, view_deinit)
+
+static void ask_again(struct top *top, struct view *view)
+{
+	view_deinit(view);
+	view->code = client_try(
+		top->client, "latest", args_for(top->client), &view->answer, &view->failure);
+	top_rows_init(&view->rows, view->answer);
+	time_text_format(clock_wall_ms(clock_system()) / 1000 * 1000, view->time);
+}
+
+static void print_title(const struct top *top, const struct view *view, size_t columns)
+{
+	char text[256 + sizeof(view->failure.text)];
+
+	if (view->code == 0)
+		snprintf(text, sizeof(text),
+			"kanyun top  %s  %zu instances by %s%s  c m n d t: sort  r: reverse  q: "
+			"end",
+			view->time, view->rows.count, top->order->name,
+			top->is_reversed ? ", reversed" : "");
+	else
+		snprintf(text, sizeof(text), "kanyun top  %s  %s", view->time,
+			error_text(&view->failure, view->code));
+	printf("%.*s" TERMINAL_LINE_END, (int)MIN_OF(columns, sizeof(text)), text);
+}
+
+/* Below the title and the heads; the last line stays free, so that nothing scrolls. */
+static void draw(const struct top *top, struct view *view)
+{
+	struct table *table;
+	size_t columns, lines;
+
+	terminal_size(&columns, &lines);
+	top_rows_sort(&view->rows, top->order, top->is_reversed);
+	table = table_of(&view->rows, MIN_OF(top->limit, lines > 3 ? lines - 3 : 0));
+	terminal_home();
+	print_title(top, view, columns);
+	table_print_within(table, columns, TERMINAL_LINE_END);
+	terminal_clear_rest();
+	table_free(table);
+}
+
+static void take_key(struct top *top, int key)
+{
+	const struct top_order *order = key > 0 ? top_order_by_key((char)key) : NULL;
+
+	if (order)
+		top->order = order;
+	if (key == 'r')
+		top->is_reversed = !top->is_reversed;
+}
+
+static int show_live(struct top *top)
+{
+	CLEANUP(view_deinit) struct view view = { 0 };
+	int64_t next_ms = clock_monotonic_ms(clock_system());
+	int key = TERMINAL_TIMEOUT;
+
+	zsys_handler_set(NULL);
+	terminal_begin();
+	while (key != 'q') {
+		int64_t now_ms = clock_monotonic_ms(clock_system());
+
+		if (now_ms >= next_ms) {
+			ask_again(top, &view);
+			now_ms = clock_monotonic_ms(clock_system());
+			next_ms = now_ms + top->interval_ms;
+		}
+		draw(top, &view);
+		key = terminal_key(next_ms - now_ms);
+		take_key(top, key);
+	}
+	terminal_end();
+	return EXIT_DONE;
+}
+
 static int parse(struct top *top, struct error *err)
 {
 	const struct client *client = top->client;
@@ -152,5 +248,7 @@ int command_top(struct client *client)
 
 	if (parse(&top, &err) < 0)
 		return client_complain(client, "%s", err.text);
-	return show_once(&top);
+	return client->is_once || client->is_json || client->is_csv || !isatty(STDOUT_FILENO)
+		       ? show_once(&top)
+		       : show_live(&top);
 }
