@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The kanyun authors
-"""kanyun top: its figures, what it leaves unknown, what it asks, and the live view."""
+"""kanyun top: its figures, what it leaves unknown, what it asks, and the live view. And what else a
+terminal is shown: plots, and how far long work is."""
 
 import csv
 import fcntl
@@ -427,3 +428,112 @@ def test_the_view_asks_again_and_says_why_there_is_nothing(server, api):  # noqa
         assert len(live.until(lambda lines: "does not answer" in lines[0])) == 2
         live.press("q")
         live.ended(0)
+
+
+class Plot:
+    """A plot's bars, each by its rows' characters from the axis on; its labels, title and ends."""
+
+    def __init__(self, text):
+        lines = text.splitlines()
+        body = lines[2:14]
+        self.title, self.axis = lines[0], lines[14][16:]
+        self.labels = [line[:15].strip() for line in (*body, lines[14])]
+        self.bars = ["".join(column) for column in zip(*(line[16:] for line in reversed(body)))]
+        self.ends, self.legend = lines[15].split(), lines[16:]
+
+    @staticmethod
+    def of(bar):
+        """Its height in eighths of a row."""
+        return sum(" ▁▂▃▄▅▆▇█".index(each) for each in bar)
+
+
+@pytest.fixture
+def plot(run, monkeypatch):  # noqa: F811
+    def ask_plot(*arguments, locale="C.UTF-8"):
+        monkeypatch.setenv("LC_ALL", locale)
+        return Plot(run("usage", "--plot", *arguments))
+
+    return ask_plot
+
+
+def send_hour(server, base):
+    """Six steps of ten minutes: 1, 2, 4 GiB, two without readings, and nothing in the last."""
+    counts = [0, 1, 3, 7]
+    send_readings(server, *[reading(base + i * 600_000, [
+        ["blk", "vda", [count * 2**29, 0]], ["blk", "vdb", [count * 2**29, 0]],
+        ["mem", "total", [2**20, count, None]]], epoch="h1/first") for i, count in
+        enumerate(counts)])
+    send_readings(server, *[reading(base + i * 600_000, [["blk", "vda", [5, 0]]], epoch="h1/second")
+                            for i in (5, 6)])
+
+
+def test_a_plot_shows_what_was_used_in_each_step(server, plot, run):  # noqa: F811
+    base = (now_ms() // 3_600_000 - 5) * 3_600_000
+    window = ["--from", str(base // 1000), "--to", str(base // 1000 + 3600)]
+    send_hour(server, base)
+    found = plot(UUID, "blk_read", "--step", "10m", *window)
+    assert found.title == f"{UUID} blk_read total, used in each 10m"
+    assert len(found.bars) == len(found.axis) == 60  # ten columns each
+    assert found.axis == "─" * 30 + "·" * 20 + "─" * 10
+    heights = [Plot.of(bar) for bar in found.bars]
+    assert heights == [24] * 10 + [48] * 10 + [96] * 10 + [0] * 30
+    assert (found.labels[0], found.labels[6], found.labels[12]) == ("4.0 GiB", "2.0 GiB", "0 GiB")
+    assert [label for label in found.labels if label] == ["4.0 GiB", "2.0 GiB", "0 GiB"]
+    assert found.ends == [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(base // 1000 + seconds))
+                          for seconds in (0, 3600)]
+    assert found.legend == [" " * 16 + "· no readings"]
+    assert plot(UUID, "blk_read", "vdb", "--step", "10m", *window).labels[0] == "2.0 GiB"
+
+    plain = plot(UUID, "blk_read", "--step", "10m", *window, locale="C")
+    assert plain.axis == "-" * 30 + "." * 20 + "-" * 10 and plain.labels == found.labels
+    assert plain.bars[0] == "###" + " " * 9 and plain.bars[20] == "#" * 12
+    finer = plot(UUID, "blk_read", "--step", "10s", *window)  # six of them to a bar
+    assert finer.title.endswith("in each 1m") and len(finer.bars) == 60
+    assert len(plot(UUID, "blk_read", *window).bars) == 60  # a minute each
+
+    gauge = plot(UUID, "mem_free", "--step", "10m", *window)
+    assert gauge.title.endswith(" mem_free total, average of each 10m")
+    assert gauge.axis == "─" * 40 + "·" * 20
+    assert [Plot.of(bar) for bar in gauge.bars[::10]] == [0, 14, 41, 96, 0, 0]
+    assert gauge.labels[0] == "7.0 KiB"
+    nothing = plot(UUID, "nic_incoming", *window)
+    assert set(nothing.axis) == {"·"} and set(nothing.labels) == {"", "0"}
+
+
+def test_steps_are_rows_of_the_table(server, run):  # noqa: F811
+    base = (now_ms() // 3_600_000 - 5) * 3_600_000
+    window = ["--from", str(base // 1000), "--to", str(base // 1000 + 3600)]
+    send_hour(server, base)
+    heads, *rows = run("usage", UUID, "blk_read", "vda", "--step", "30m", *window).splitlines()[1:]
+    assert cells(heads)[:5] == ["INSTANCE", "FROM", "METRIC", "PARAMETER", "USAGE"]
+    assert [cells(row)[1:5] for row in rows] == [
+        [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(base // 1000 + seconds)), "blk_read",
+         "vda", usage] for seconds, usage in ((0, str(7 * 2**29)), (1800, "0"))]
+    for step in ("0", "x", "-5m"):
+        assert f"--step '{step}' is no span" in run("usage", UUID, "--step", step, status=2)
+    assert "one ID and METRIC" in run("usage", "--plot", UUID, status=2)
+    assert "--plot has no --json" in run("usage", "--plot", UUID, "cpu", "--json", status=2)
+    assert "more than 10000 steps" in run("usage", "--plot", UUID, "cpu", "--step", "1", "--from",
+                                          "-24h", status=2)
+    assert "--from is not before" in run("usage", "--plot", UUID, "cpu", "--from", "0", "--to", "0",
+                                         status=2)
+
+
+@pytest.mark.parametrize("command", ["usage", "traffic"])
+def test_long_work_says_how_far_it_is_only_on_a_terminal(server, api, run, command):  # noqa: F811
+    at = now_ms()
+    send_readings(server, *[reading(at, [["vmnetwork", "10.0.0.2", [1, 1, 0]]], uuid)
+                            for uuid in (UUID, OTHER)])
+    port = api.endpoints["rep"].rsplit(":", 1)[1]
+    command = [os.path.join(BUILD, "src/cli/kanyun"), command, "--json", "-c", "/dev/null", "-o",
+               f"client.api_port={port}"]
+    master, terminal = pty.openpty()
+    on_terminal = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, check=True,
+                                 timeout=TIMEOUT)
+    os.close(terminal)
+    with os.fdopen(master, "rb", buffering=0) as output:
+        said = output.read(4096)
+    assert said.startswith(b"\r0 of 2 instances\033[K") and said.endswith(b"\r\033[K")
+    elsewhere = subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT)
+    assert elsewhere.stderr == b""
+    assert len(json.loads(elsewhere.stdout)) == len(json.loads(on_terminal.stdout)) == 2

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/time-text.h"
 #include "base/when.h"
+#include "cli/terminal.h"
 #include "store/remote/remote.h"
 
 #define INTERVAL "5s"
@@ -58,8 +59,10 @@ json_t *client_ask(struct client *client, const char *method, json_t *args)
 	json_t *data = NULL;
 	int r = client_try(client, method, args, &data, &err);
 
-	if (r != 0)
+	if (r != 0) {
+		terminal_progress_end();
 		fprintf(stderr, "%s: %s\n", client->program, error_text(&err, r));
+	}
 	return r == 0 ? data : NULL;
 }
 

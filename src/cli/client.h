@@ -20,9 +20,9 @@ struct client {
 	struct config *config;   /* owned */
 	const char *config_path; /* "" if only defaults are there */
 	struct store *api;       /* owned; the requests of kanyun-api are those of the server */
-	bool is_json, is_csv, is_all, is_explained, is_forced, is_once;
+	bool is_json, is_csv, is_all, is_explained, is_forced, is_once, is_plotted;
 	/* NULL: not given */
-	const char *from, *to, *at, *project, *host, *by, *interval, *sort, *limit;
+	const char *from, *to, *at, *project, *host, *by, *interval, *sort, *limit, *step;
 	char **arguments;
 	int argument_count;
 };

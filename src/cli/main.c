@@ -29,6 +29,8 @@ enum {
 	OPTION_SORT,
 	OPTION_LIMIT,
 	OPTION_CSV,
+	OPTION_STEP,
+	OPTION_PLOT,
 };
 
 /* Which options a command has besides those that all have. */
@@ -104,6 +106,8 @@ static void print_options(unsigned int options)
 	if (options & HAS_USAGE)
 		printf("      --all                 every counter, not only the common ones\n"
 		       "      --by WORD             split by project, flavor or host\n"
+		       "      --step SPAN           split into steps: 60s, 5m, 1h, 1d\n"
+		       "      --plot                plot a metric over the window\n"
 		       "      --explain             show the samples and subtractions behind each "
 		       "number\n");
 	if (options & HAS_AT)
@@ -177,6 +181,8 @@ static const struct option long_options[] = {
 	{ "sort", required_argument, NULL, OPTION_SORT },
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
 	{ "csv", no_argument, NULL, OPTION_CSV },
+	{ "step", required_argument, NULL, OPTION_STEP },
+	{ "plot", no_argument, NULL, OPTION_PLOT },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -234,6 +240,11 @@ static bool take_option(struct client *client, struct arguments *arguments, int 
 		return true;
 	case OPTION_CSV:
 		return client->is_csv = true;
+	case OPTION_STEP:
+		client->step = optarg;
+		return true;
+	case OPTION_PLOT:
+		return client->is_plotted = true;
 	default:
 		return false;
 	}
@@ -294,6 +305,7 @@ static int check_options(const struct client *client, const struct command *comm
 		{ client->is_all, HAS_USAGE, "--all" },
 		{ client->by, HAS_USAGE, "--by" },
 		{ client->is_explained, HAS_USAGE, "--explain" },
+		{ client->step || client->is_plotted, HAS_USAGE, "--step and --plot" },
 		{ client->at, HAS_AT, "--at" },
 		{ client->is_forced, HAS_FORCE, "--force" },
 		{ client->is_once || client->interval, HAS_LIVE, "--once and --interval" },

@@ -7,9 +7,10 @@
 
 #include "cli/terminal.h"
 
+#include <langinfo.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,13 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
 
 #define CLEAR_SCREEN "\033[H\033[2J"
 #define ENTER_VIEW   "\033[?1049h\033[?25l" /* the other screen, without a cursor */
 #define LEAVE_VIEW   "\033[?25h\033[?1049l"
 
-enum { COLUMNS = 80, ROWS = 24, VIEW_BUFFER_SIZE = 64 * 1024 };
+enum { COLUMNS = 80, ROWS = 24, VIEW_BUFFER_SIZE = 64 * 1024, PROGRESS_INTERVAL_MS = 100 };
 
 static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGABRT };
 static const int interrupts[] = { SIGWINCH, SIGTSTP };
@@ -35,6 +37,8 @@ static struct {
 	sigset_t waiting;                 /* what is blocked while a key is waited for */
 } view;
 
+static int64_t progress_ms; /* when it was shown; 0: it is not */
+
 void terminal_size(size_t *ret_columns, size_t *ret_rows)
 {
 	struct winsize size = { 0 };
@@ -42,6 +46,12 @@ void terminal_size(size_t *ret_columns, size_t *ret_rows)
 	(void)!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	*ret_columns = size.ws_col ? size.ws_col : COLUMNS;
 	*ret_rows = size.ws_row ? size.ws_row : ROWS;
+}
+
+bool terminal_is_utf8(void)
+{
+	(void)setlocale(LC_CTYPE, "");
+	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
 void terminal_clear(void)
@@ -55,6 +65,23 @@ void terminal_wait(int64_t ms)
 
 	fflush(stdout);
 	(void)nanosleep(&span, NULL);
+}
+
+void terminal_progress(size_t done, size_t total, const char *what)
+{
+	int64_t now_ms = clock_monotonic_ms(clock_system());
+
+	if (!isatty(STDERR_FILENO) || (progress_ms && now_ms - progress_ms < PROGRESS_INTERVAL_MS))
+		return;
+	fprintf(stderr, "\r%zu of %zu %s\033[K", done, total, what);
+	progress_ms = now_ms;
+}
+
+void terminal_progress_end(void)
+{
+	if (progress_ms)
+		fputs("\r\033[K", stderr);
+	progress_ms = 0;
 }
 
 static void enter(void)

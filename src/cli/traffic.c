@@ -195,9 +195,13 @@ static int ask_all(struct client *client, const json_t *window, json_t *rows)
 	json_t *ids = find_ids(client, window);
 	int status = ids ? EXIT_DONE : EXIT_FAILED;
 
-	for (size_t i = 0; i < json_array_size(ids) && status == EXIT_DONE; i++)
+	for (size_t i = 0; i < json_array_size(ids) && status == EXIT_DONE; i++) {
+		if (json_array_size(ids) > 1)
+			terminal_progress(i, json_array_size(ids), "instances");
 		status = ask_instance(
 			client, json_string_value(json_array_get(ids, i)), window, rows);
+	}
+	terminal_progress_end();
 	json_decref(ids);
 	return status;
 }
