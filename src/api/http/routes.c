@@ -115,7 +115,7 @@ static bool set_time(struct asking *asking, const struct http_request *request, 
 
 static bool set_texts(struct asking *asking, const struct http_request *request)
 {
-	static const char *const names[] = { "parameter", "by" };
+	static const char *const names[] = { "parameter", "by", "host" };
 	const char *text;
 	json_t *metrics = json_array();
 
@@ -124,7 +124,7 @@ static bool set_texts(struct asking *asking, const struct http_request *request)
 			json_object_set_new(asking->args, names[i], json_string(text));
 	for (size_t i = 0; (text = http_request_query(request, "metric", i)); i++)
 		json_array_append_new(metrics, json_string(text));
-	if (json_array_size(metrics) && strcmp(asking->method, "usage") == 0)
+	if (json_array_size(metrics) && strcmp(asking->method, "series") != 0)
 		json_object_set(asking->args, "metric", metrics);
 	else if (json_array_size(metrics))
 		json_object_set(asking->args, "metric", json_array_get(metrics, 0));
@@ -332,6 +332,18 @@ static void get_instances(
 		asking_free(asking);
 }
 
+static void get_latest(
+	void *context, const struct http_request *request, struct http_response *response)
+{
+	struct asking *asking = asking_new(context, "latest", response);
+
+	if (asking && set_projects(asking, request, response) &&
+		set_time(asking, request, "from", response) && set_texts(asking, request))
+		answer_once(asking, NULL, response);
+	else
+		asking_free(asking);
+}
+
 static void get_instance(
 	void *context, const struct http_request *request, struct http_response *response)
 {
@@ -404,6 +416,8 @@ static const struct http_parameter of_usage[] = { SELECTORS, WINDOW, { "metric",
 	{ "parameter", false }, { "by", false }, { "step", false }, { "explain", false }, END };
 static const struct http_parameter of_series[] = { SELECTORS, WINDOW, { "metric", false },
 	{ "parameter", false }, END };
+static const struct http_parameter of_latest[] = { { "project", true }, { "host", false },
+	{ "from", false }, { "metric", true }, END };
 static const struct http_parameter of_instances[] = { { "project", true }, END };
 static const struct http_parameter of_instance[] = { WINDOW, END };
 
@@ -411,6 +425,7 @@ const struct http_route service_routes[] = {
 	{ "/v1/usage", of_usage, get_usage },
 	{ "/v1/series", of_series, get_series },
 	{ "/v1/samples", of_series, get_samples },
+	{ "/v1/latest", of_latest, get_latest },
 	{ "/v1/instances", of_instances, get_instances },
 	{ "/v1/instances/{id}", of_instance, get_instance },
 	{ "/v1/metrics", NULL, get_metrics },
