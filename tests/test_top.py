@@ -9,7 +9,7 @@ import io
 import json
 import os
 import pty
-import re
+import select
 import signal
 import struct
 import subprocess
@@ -306,6 +306,7 @@ class Live:
         os.write(self.master, keys.encode())
 
     def read(self):
+        assert select.select([self.master], [], [], TIMEOUT)[0], self.output[-2000:]
         self.output += os.read(self.master, 65536)
 
     def frame(self):
