@@ -223,18 +223,19 @@ def states(server, guest):
 class Meter:
     """A server and a worker that read real guests."""
 
-    def __init__(self, start, directory, interval=1, address="127.0.0.1", **more):
-        self.start = start
+    def __init__(self, start, directory, interval=1, address="127.0.0.1", environment=None,
+                 **more):
+        self.start, self.environment = start, environment
         self.server = start(harness.Server, f"server.host={address}")
         ports = [self.server.endpoints[name].rpartition(":")[2] for name in ("pull", "pub")]
         self.options = [*worker_options(directory, interval, dataserver_host=address, **more),
                         f"worker.dataserver_port={ports[0]}",
                         f"worker.dataserver_pub_port={ports[1]}"]
-        self.worker = start(harness.Worker, *self.options)
+        self.worker = start(harness.Worker, *self.options, environment=environment)
 
     def restart_worker(self):
         self.worker.stop()
-        self.worker = self.start(harness.Worker, *self.options)
+        self.worker = self.start(harness.Worker, *self.options, environment=self.environment)
 
     def wait(self, condition, what):
         """Until it holds; what the server does not know yet is no failure."""

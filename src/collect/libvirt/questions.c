@@ -48,7 +48,8 @@ static void end_round(struct reader *reader, struct batch **batch)
 	reader->context.deliver(reader->context.worker, batch);
 }
 
-/* Of domains that are known, and in the run in which they were asked. */
+/* Of domains that are known, and in the run in which they were asked. Nobody can tell which of two
+ * answers is the older, if one was asked before the other one came: the second is not used. */
 static void complete_answers(
 	struct reader *reader, struct batch *batch, int64_t asked_ms, int64_t time_ms)
 {
@@ -58,10 +59,13 @@ static void complete_answers(
 		struct reading *reading = &batch->readings[i];
 		struct domain *domain = domains_find(&reader->domains, &reading->instance.uuid);
 
-		if (!domain || !domain_is_running(domain) || domain->run.opened_ms > asked_ms)
+		if (!domain || !domain_is_running(domain) || domain->run.opened_ms > asked_ms ||
+			domain->run.used_ms >= asked_ms)
 			continue;
-		if (readings_complete_answer(reader, domain, batch, reading, time_ms))
-			batch->readings[kept++] = *reading;
+		if (!readings_complete_answer(reader, domain, batch, reading, time_ms))
+			continue;
+		domain->run.used_ms = clock_monotonic_ms(reader->context.clock);
+		batch->readings[kept++] = *reading;
 	}
 	batch->reading_count = kept;
 }
@@ -123,7 +127,7 @@ static int wait_one(struct reader *reader, struct domain *domain, int64_t time_m
 {
 	int64_t patience_ms = MIN_OF(reader_patience_ms(reader), LATE_MS);
 	CLEANUP(batch_free) struct batch *batch = NULL;
-	int64_t answered_ms = domain->run.answered_ms;
+	int64_t answered_ms = domain->run.answered_ms, used_ms = domain->run.used_ms;
 	int r = monitor_wait(reader->monitor, lane_of(reader), (int)patience_ms, &batch);
 
 	if (r == -EAGAIN)
@@ -131,9 +135,10 @@ static int wait_one(struct reader *reader, struct domain *domain, int64_t time_m
 	if (r < 0)
 		return -EIO;
 	batch->host = reader->context.host;
-	complete_answers(reader, batch, INT64_MAX, time_ms);
+	complete_answers(reader, batch, INT64_MAX, time_ms); /* the round's waits for it */
 	if (domain->is_partial) {
 		domain->run.answered_ms = answered_ms;
+		domain->run.used_ms = used_ms;
 		return -EAGAIN;
 	}
 	reader_save(reader);
