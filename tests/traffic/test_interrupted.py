@@ -161,6 +161,29 @@ def test_kanyun_traffic_is_killed_in_the_middle(network, meter, watch):
     assert meter.worker.process.poll() is None
 
 
+def test_kanyun_traffic_begins_where_the_table_sleeps(network, meter, watch):
+    helper = meter.helper()
+    os.kill(helper, signal.SIGKILL)
+    nft(network, CHANGES["the table sleeps"].format())
+    meter.wait_helper(helper)
+    meter.tick()
+    begin = meter.tick()
+    before = sums_of(watch)
+    send(network)
+    passed = between(sums_of(watch), before)
+    watch.check_declared(passed)
+    for key in watch.keys:
+        assert meter.values(*key, begin, watch.end) == passed[key]
+
+
+def test_what_hinders_kanyun_traffic_may_pass(network, start, tmp_path):
+    nft(network, "add table netdev kanyun-probe { flags dormant; }")
+    meter = Meter(start, tmp_path, is_metering=False)
+    meter.worker.wait_line("traffic: is not metered")
+    nft(network, "delete table netdev kanyun-probe")
+    meter.tick()
+
+
 def test_the_rules_are_deleted_while_nobody_looks(network, meter, watch):
     """The worker is away meanwhile, and so has not read what came last."""
     send(network)
