@@ -3,6 +3,9 @@
 """Every byte of an IP packet is counted once: for its address, its direction, and its kind. Against
 the capture, and against arithmetic where what was sent is known beforehand."""
 
+import socket
+import struct
+
 import pytest
 
 from metered import Meter
@@ -79,8 +82,31 @@ def test_a_source_that_is_not_the_guests_is_nobodys(network, watch):
         assert not watch.meter.is_known("vnet-a", address)
 
 
+def send_frames(sender, receiver, source, target, tag=b"", padded=0):
+    """Three of an IP packet of 40 bytes; its checksum is wrong, so nobody answers."""
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, socket.IPPROTO_UDP, 0,
+                     socket.inet_aton(source), socket.inet_aton(target)) + bytes(20)
+    frame = bytes.fromhex((receiver.mac + sender.mac).replace(":", "")) + tag + b"\x08\x00" + ip
+    with sender.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind(("eth0", 0))
+        for _ in range(3):
+            wire.send(frame.ljust(padded, b"\0"))
+
+
+def test_tags_do_not_count_and_padding_does(network, watch):
+    guest, outside = network.guests["vnet-a"], network.outside
+    send_frames(guest, outside, A, OUTSIDE, tag=b"\x81\x00\x00\x05")
+    send_frames(outside, guest, OUTSIDE, A, tag=b"\x81\x00\x00\x05")
+    send_frames(guest, outside, A_SECOND, OUTSIDE, padded=60)
+    watch.oracle.wait_packets("vnet-a", A, (3, 3, 0, 0))
+    watch.oracle.wait_packets("vnet-a", A_SECOND, (0, 3, 0, 0))
+    watch.finish()
+    assert watch.meter.values("vnet-a", A, watch.begin, watch.end) == (120, 120, 0, 0)
+    assert watch.meter.values("vnet-a", A_SECOND, watch.begin, watch.end) == (0, 3 * 46, 0, 0)
+
+
 def test_what_comes_for_nobody_is_nobodys(network, watch):
-    with network.outside.namespace.socket(2, 2) as wire:  # IPv4, datagrams
+    with network.outside.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         for _ in range(9):
             wire.sendto(bytes(72), (NOBODY, 5000))
     watch.oracle.wait_packets("vnet-a", NOBODY, (9, 0, 0, 0))
