@@ -64,8 +64,7 @@ def interrupt(network, watch, change):
     change()
     send(network)
     second = sums_of(watch)
-    watch.meter.tick()  # it is found,
-    again = watch.meter.tick()  # and by now counted again
+    again = watch.meter.tick()  # it is found, and counted again
     send(network)
     third = sums_of(watch)
     passed = between(third, second)
@@ -118,7 +117,6 @@ def test_a_tap_that_was_away_counts_all_that_it_passes_later(network, watch):
     watch.meter.wait_rounds(2)
     network.guests["vnet-a"].plug()
     watch.oracle.watch("vnet-a")
-    watch.meter.tick()
     begin = watch.meter.tick()
     send(network)
     second = sums_of(watch)
@@ -166,7 +164,6 @@ def test_kanyun_traffic_begins_where_the_table_sleeps(network, meter, watch):
     os.kill(helper, signal.SIGKILL)
     nft(network, CHANGES["the table sleeps"].format())
     meter.wait_helper(helper)
-    meter.tick()
     begin = meter.tick()
     before = sums_of(watch)
     send(network)
@@ -195,7 +192,6 @@ def test_the_rules_are_deleted_while_nobody_looks(network, meter, watch):
     send(network)
     second = sums_of(watch)
     meter.start_worker()
-    meter.tick()
     meter.tick()
     send(network)
     third = sums_of(watch)
