@@ -61,13 +61,18 @@ function askToken(text) {
 	return asked;
 }
 
+// The list of all instances, kept for a while: every view names some.
+let kept = null,
+	keptAt = 0;
+const KEPT_MS = 30000;
+
 export function hasToken() {
 	return Boolean(token);
 }
 
 export function forgetToken() {
 	sessionStorage.removeItem(TOKEN);
-	token = null;
+	token = kept = null;
 }
 
 function wait(ms, signal) {
@@ -135,70 +140,36 @@ async function ask(url, signal) {
 	}
 }
 
-// Integers of 16 digits and more become texts where the API did not already make them so.
-function parse(text) {
-	return JSON.parse(
-		/[:[,]\s*-?\d{16}/.test(text)
-			? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) =>
-					found[0] === '"' ? found : `"${found}"`,
-				)
-			: text,
-	);
-}
-
-async function readText(response, signal) {
+// how: text or blob.
+async function read(response, how, signal) {
 	try {
-		return await response.text();
+		return await response[how]();
 	} catch (error) {
 		// it was cut: docs/http.md
 		throw signal?.aborted ? error : new Problem(0, error.message);
 	}
 }
 
-// Asks with a parameter that older versions of the API refuse; then without.
-const refused = new Set();
-
-async function askWith(path, query, name, value, signal) {
-	if (!refused.has(path + name)) {
-		try {
-			return await ask(target(path, { ...query, [name]: value }), signal);
-		} catch (error) {
-			if (error.status !== 400 || !error.message.includes(`parameter '${name}'`)) throw error;
-			refused.add(path + name);
-		}
-	}
-	return null;
-}
-
 export async function get(path, query, signal) {
 	const response = await ask(target(path, query), signal);
 
-	return parse(await readText(response, signal));
+	return JSON.parse(await read(response, "text", signal));
 }
 
-// For answers with usage, which may be beyond 2^53.
-export async function getExact(path, query, signal) {
-	const response =
-		(await askWith(path, query, "int", "string", signal)) ?? (await ask(target(path, query), signal));
-
-	return parse(await readText(response, signal));
+// Of answers with usage: integers that may be beyond 2^53 are texts.
+export function getExact(path, query, signal) {
+	return get(path, { ...query, int: "string" }, signal);
 }
 
-// Bytes for a file; null: this API has no CSV.
+// The same as a file.
 export async function getCsv(path, query) {
-	return (await askWith(path, query, "format", "csv"))?.blob() ?? null;
+	return read(await ask(target(path, { ...query, format: "csv" })), "blob");
 }
 
 // null stays null.
 export function big(value) {
-	if (value === null || value === undefined) return null;
-	return typeof value === "number" ? BigInt(Math.trunc(value)) : BigInt(value);
+	return value === null || value === undefined ? null : BigInt(value);
 }
-
-// The list of all instances, kept for a while: every view names some.
-let kept = null,
-	keptAt = 0;
-const KEPT_MS = 30000;
 
 export async function instances(signal) {
 	if (!kept || Date.now() - keptAt > KEPT_MS) {

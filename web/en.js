@@ -110,7 +110,7 @@ export default {
 	"overview.complete.host": "{host} is behind",
 	"overview.complete.none": "no worker has told of a whole round",
 	"overview.problem.store": "The store cannot write. Workers keep their readings until it can.",
-	"overview.problem.dead": "Dead: {names}. What these hosts used is not known until they tell.",
+	"overview.problem.dead": "Dead: {names} – what these hosts used is not known until they tell.",
 	"overview.problem.damaged": "Damaged days of the store: {count}. Answers say what is missing.",
 	"overview.top": "Top consumers",
 	"overview.top.window": "Time",

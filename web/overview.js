@@ -33,6 +33,8 @@ const KINDS = [
 	{ name: "external", metrics: ["vmnetwork"], show: (value) => bytes(value) },
 ];
 
+const KIND_OF = new Map(KINDS.flatMap((kind) => kind.metrics.map((metric) => [metric, kind])));
+
 // What a token of projects may not see is null.
 async function operator(path, signal) {
 	try {
@@ -157,12 +159,13 @@ function sumUp(answers) {
 
 	for (const answer of answers)
 		for (const usage of answer.usages) {
-			const kind = KINDS.find((each) => each.metrics.includes(usage.metric));
+			const kind = KIND_OF.get(usage.metric);
 			const value = kind?.isGauge ? BigInt(Math.round(Number(usage.avg))) : big(usage.value);
 
 			if (!kind || !value) continue;
 			if (!sums.has(kind)) sums.set(kind, new Map());
-			sums.get(kind).set(answer.id, (sums.get(kind).get(answer.id) ?? 0n) + value);
+			const of = sums.get(kind);
+			of.set(answer.id, (of.get(answer.id) ?? 0n) + value);
 		}
 	return sums;
 }

@@ -19,6 +19,14 @@ function colorOf(name) {
 		.trim();
 }
 
+// As times are written elsewhere on the page: the day at midnight, else the time of day.
+function tickText(date) {
+	const text = time(date / 1000);
+
+	if (text.endsWith("00:00:00")) return text.slice(5, 10);
+	return text.slice(11).replace(/:00$/, "");
+}
+
 // Behind the lines: shades (off, paused, no readings), then marks with their words where there is room.
 function drawBehind(canvas, area, graph, shown) {
 	for (const { from, to, kind } of shown.shades) {
@@ -165,7 +173,7 @@ export function makePlot({ name, title, series, format, isBinary, onZoom, onHove
 			xRangePad: 0,
 			axes: {
 				y: { axisLabelFormatter: format, axisLabelWidth: 72, labelsKMG2: isBinary },
-				x: { axisLabelWidth: 72 },
+				x: { axisLabelFormatter: tickText, axisLabelWidth: 72 },
 			},
 			// A finger scrolls the page; buttons zoom.
 			interactionModel: coarse.matches ? {} : Dygraph.defaultInteractionModel,

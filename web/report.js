@@ -240,60 +240,21 @@ function eachTable(answers, byId, totals) {
 	];
 }
 
-// RFC 4180; a text that a spreadsheet would take for a formula begins with an apostrophe.
-function csvCell(value) {
-	const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? "'" + value : String(value ?? "");
-
-	return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+function fileName(what, from) {
+	return `kanyun-${what.replace(/[^\p{L}\p{N}.-]+/gu, "-")}-${day(from).slice(0, 10)}.csv`;
 }
 
-function csvOf(answers, byId) {
-	const rows = [
-		[
-			"id",
-			"name",
-			"project_id",
-			"from",
-			"to",
-			"metric",
-			"parameter",
-			"unit",
-			"value",
-			"uncertainty",
-			"coverage",
-			"complete",
-			"reasons",
-		],
-	];
+// What is shown, of the same window, as the API's own file.
+async function download(button, question, name) {
+	try {
+		const url = URL.createObjectURL(await getCsv("/v1/usage", question));
 
-	for (const answer of answers)
-		for (const usage of answer.usages)
-			rows.push([
-				answer.id,
-				answer.name,
-				byId.get(answer.id)?.project_id,
-				...[answer.from, answer.to].map((at) => new Date(Number(at) * 1000).toISOString()),
-				usage.metric,
-				usage.parameter,
-				usage.unit,
-				big(usage.value),
-				big(usage.uncertainty),
-				usage.coverage,
-				usage.complete,
-				[...new Set((usage.reasons ?? []).map((why) => why.reason))].join(" "),
-			]);
-	return new Blob([rows.map((row) => row.map(csvCell).join(",") + "\r\n").join("")], {
-		type: "text/csv;charset=utf-8",
-	});
-}
-
-async function download(question, answers, byId, name) {
-	const blob = (await getCsv("/v1/usage", question)) ?? csvOf(answers, byId);
-	const url = URL.createObjectURL(blob);
-
-	h("a", { href: url, download: name }).click();
-	setTimeout(() => URL.revokeObjectURL(url), 10000);
-	announce(t("report.downloaded"));
+		h("a", { href: url, download: name }).click();
+		setTimeout(() => URL.revokeObjectURL(url), 10000);
+		announce(t("report.downloaded"));
+	} catch (error) {
+		button.after(problemBox(error));
+	}
 }
 
 // By id, or by a name that the instance is known by.
@@ -445,6 +406,8 @@ function result(chosen, list, question, answers) {
 			h("h2", null, t("report.of", { what })),
 			h("p", null, t("report.nothing")),
 		);
+	const { from, to } = answers[0];
+
 	return [
 		h(
 			"div",
@@ -453,24 +416,15 @@ function result(chosen, list, question, answers) {
 				"div",
 				null,
 				h("h2", { id: "result", tabindex: -1 }, t("report.of", { what })),
-				h(
-					"p",
-					{ class: "quiet" },
-					t("report.window", { from: day(answers[0].from), to: day(answers[0].to) }),
-				),
+				h("p", { class: "quiet" }, t("report.window", { from: day(from), to: day(to) })),
 			),
 			h(
 				"button",
 				{
 					type: "button",
 					id: "download",
-					onclick: () =>
-						download(
-							question,
-							answers,
-							byId,
-							`kanyun-${what.replace(/[^\p{L}\p{N}.-]+/gu, "-")}-${day(answers[0].from).slice(0, 10)}.csv`,
-						),
+					onclick: (event) =>
+						download(event.target, { ...question, from, to }, fileName(what, from)),
 				},
 				t("report.download"),
 			),

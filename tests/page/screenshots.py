@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 from browser import DESKTOP, PHONE, Browser
-from scene import Cloud, fill, identity
+from scene import Cloud, fill, fill_many, identity
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -47,6 +47,9 @@ def main(directory):
             for name in ("full", "empty")
         )
         fill(full)
+        dead = Cloud(pathlib.Path(place) / "dead", "server.worker_dead_seconds=1")
+        fill_many(dead, 40)
+        dead.server.wait_line("worker 'node19' is dead")
         for language in ("en", "zh"):
             browser = Browser(language)
             for scheme in ("light", "dark"):
@@ -59,15 +62,12 @@ def main(directory):
                             directory / f"{view}-{device}-{scheme}-{language}.png",
                             size,
                         )
-                    shoot(
-                        browser,
-                        empty.url,
-                        directory / f"empty-{device}-{scheme}-{language}.png",
-                        size,
-                    )
+                    for name, cloud in (("empty", empty), ("dead", dead)):
+                        path = directory / f"{name}-{device}-{scheme}-{language}.png"
+                        shoot(browser, cloud.url, path, size)
             browser.quit()
-        full.close()
-        empty.close()
+        for cloud in (full, empty, dead):
+            cloud.close()
 
 
 if len(sys.argv) != 2:

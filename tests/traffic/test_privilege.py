@@ -3,10 +3,12 @@
 """Only kanyun-traffic may change the kernel's rules, and it may nothing else; without it everything
 but traffic is metered."""
 
+import json
 import os
 import pathlib
 import shutil
 import struct
+import subprocess
 import tempfile
 
 import pytest
@@ -102,3 +104,24 @@ def test_only_taps_of_the_pattern_are_metered(network, start, tmp_path):
     meter.tick({"vnet-b": ["10.0.0.3"]})
     assert not meter.is_known("vnet-a", A)
     assert "vnet-a" not in network.host.run("nft", "list", "table", "netdev", "kanyun")
+
+
+def doctor(*options, prefix=()):
+    """What it finds of traffic."""
+    command = [*prefix, os.path.join(harness.BUILD, "src/cli/kanyun"), "doctor", "--json",
+               "-c", "/dev/null", "-o", "client.timeout=1"]
+    for option in options:
+        command += ["-o", option]
+    done = subprocess.run(command, capture_output=True, timeout=harness.TIMEOUT, check=False)
+    [found] = [each for each in json.loads(done.stdout) if each["check"] == "traffic"]
+    return found
+
+
+def test_the_doctor_says_what_is_missing(network):
+    assert doctor()["finding"] == "ok"
+    weak = doctor(prefix=POWERLESS)
+    assert weak["finding"] == "warning" and "CAP_NET_ADMIN" in weak["text"]
+    assert "setcap" in weak["advice"]
+    absent = doctor("traffic.helper=/nonexistent/kanyun-traffic")
+    assert absent["finding"] == "warning" and "/nonexistent" in absent["text"]
+    assert doctor("traffic.source=none")["finding"] == "ok"

@@ -4,14 +4,20 @@
 
 #include <string.h>
 
+#include "http/file.h"
+
+/* By web/meson.build. */
+extern const struct http_file page_files[];
+extern const size_t page_files_count;
+
 /* Only what comes from here is loaded, run or asked; nobody may frame it. */
 static const char policy[] =
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-static const struct page_file *find_file(const char *name)
+static const struct http_file *find_file(const char *name)
 {
-	for (size_t i = 0; i < page_file_count; i++)
+	for (size_t i = 0; i < page_files_count; i++)
 		if (strcmp(page_files[i].name, name) == 0)
 			return &page_files[i];
 	return NULL;
@@ -20,7 +26,7 @@ static const struct page_file *find_file(const char *name)
 void page_get(void *context, const struct http_request *request, struct http_response *response)
 {
 	const char *name = http_request_argument(request);
-	const struct page_file *file = find_file(name ? name : "index.html");
+	const struct http_file *file = find_file(name ? name : "index.html");
 
 	if (!file) {
 		http_refuse(response, 404, "the page has no file '%s'", name);

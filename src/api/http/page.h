@@ -5,19 +5,8 @@
 /* The dashboard (docs/page.md): the files of web/, which the build makes a table of. They hold no
  * data, so everybody may have them; the page asks for data as any other client does. */
 
-#include <stddef.h>
-
 #include "http/request.h"
 #include "http/response.h"
-
-struct page_file {
-	const char *name, *type;
-	const unsigned char *bytes;
-	size_t size;
-};
-
-extern const struct page_file page_files[];
-extern const size_t page_file_count;
 
 /* The handler of "/", and of a file by its name. */
 void page_get(void *context, const struct http_request *request, struct http_response *response);

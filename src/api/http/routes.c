@@ -11,12 +11,12 @@
 #include "api/http/focus.h"
 #include "api/http/page.h"
 #include "api/http/tables.h"
+#include "http/file.h"
 #include "http/scrape.h"
 #include "model/metric.h"
 
 /* openapi.json, by tools/embed. */
-extern const unsigned char openapi[];
-extern const size_t openapi_size;
+extern const struct http_file openapi[];
 
 /* A new request whose answer may have any form; NULL: it is refused. */
 static struct asking *begin(void *context, const struct http_request *request, const char *method,
@@ -243,7 +243,7 @@ static void scrape(
 static void get_openapi(
 	void *context, const struct http_request *request, struct http_response *response)
 {
-	buffer_write(http_respond(response, "application/json"), openapi, openapi_size);
+	buffer_write(http_respond(response, openapi->type), openapi->bytes, openapi->size);
 }
 
 /* clang-format off */
