@@ -26,9 +26,13 @@ class Instances:
     """A script for the fake collector: an instance a tap, named as nova does from 112 on."""
 
     def __init__(self, directory, taps):
-        self.taps = taps
         self.uuids = {tap: str(uuid.uuid4()) for tap in taps}
         self.path = directory / "script.json"
+        self.write(taps)
+
+    def write(self, taps):
+        """A worker that is started later has these."""
+        self.taps = taps
         self.path.write_text(json.dumps({"instances": [
             {"uuid": self.uuids[tap], "name": f"instance-{number:08x}", "taps": {tap: addresses},
              "readings": {"cpu": {"total": [CPU_RATE]}, "state": {"total": [1, 1]}}}

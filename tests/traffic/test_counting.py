@@ -8,8 +8,8 @@ import struct
 
 import pytest
 
-from metered import Meter
-from network import NEIGHBOUR, NEIGHBOUR6, NOBODY, OUTSIDE, OUTSIDE6
+from metered import Meter, Watch
+from network import NEIGHBOUR, NEIGHBOUR6, NOBODY, OUTSIDE, OUTSIDE6, TAPS
 
 A, A_SECOND, A6 = "10.0.0.2", "10.0.0.4", "2001:db8::2"
 B, B6 = "10.0.0.3", "2001:db8::3"
@@ -112,6 +112,32 @@ def test_what_comes_for_nobody_is_nobodys(network, watch):
     watch.oracle.wait_packets("vnet-a", NOBODY, (9, 0, 0, 0))
     assert set(watch.check_exact().values()) == {NOTHING}
     assert not watch.meter.is_known("vnet-a", NOBODY)
+
+
+def test_the_same_address_at_two_taps_is_two_instances(network, oracle, start, tmp_path):
+    """As in networks of tenants that know nothing of each other."""
+    meter = Meter(start, tmp_path, taps={"vnet-a": [A], "vnet-b": [A]})
+    watch = Watch(meter, oracle, meter.begin)
+    first = network.udp(A, OUTSIDE, 100, 3)
+    second = network.udp(A, OUTSIDE, 200, 5, place=network.guests["vnet-b"])
+    passed = watch.check_exact()
+    assert passed == {("vnet-a", A): (0, first, 0, 0), ("vnet-b", A): (0, second, 0, 0)}
+
+
+def test_an_address_that_moves_to_another_tap_is_counted_to_its_last_packet(network, oracle, meter):
+    sent = network.udp(A_SECOND, OUTSIDE, 100, 3)
+    meter.tick()
+    meter.worker.stop()
+    sent += network.udp(A_SECOND, OUTSIDE, 200, 5)
+    meter.instances.write({"vnet-a": [A, A6], "vnet-b": [*TAPS["vnet-b"], A_SECOND]})
+    meter.start_worker()
+    begin = meter.tick()
+    network.udp(A_SECOND, OUTSIDE, 300)  # it is nobody's here now
+    moved = network.udp(A_SECOND, OUTSIDE, 400, 7, place=network.guests["vnet-b"])
+    end = meter.tick()
+    assert meter.usage("vnet-a", A_SECOND, "vmnetwork_out", meter.begin, end)["value"] == sent
+    assert meter.values("vnet-b", A_SECOND, begin, end) == (0, moved, 0, 0)
+    meter.check_lives()
 
 
 def test_configured_prefixes_decide_what_is_internal(network, oracle, start, tmp_path):
