@@ -196,13 +196,21 @@ class Stream:
         self.sent = 0
         self.failure = None
         self.ending = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread = None
 
     def __enter__(self):
-        self.thread.start()
+        self.start()
         return self
 
     def __exit__(self, *unused):
+        self.stop()
+
+    def start(self):
+        self.ending.clear()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def stop(self):
         self.ending.set()
         self.thread.join()
         assert self.failure is None, self.failure

@@ -3,9 +3,14 @@
 """Whatever hinders the counting: what was counted stays counted, nothing is counted twice, and what
 is lost is said to be."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
+import threading
+
+import pytest
 
 from harness import until
 from metered import Meter, Stream, Watch, differences
@@ -13,6 +18,7 @@ from network import NEIGHBOUR6, OUTSIDE, OUTSIDE6
 
 A, A6, B = "10.0.0.2", "2001:db8::2", "10.0.0.3"
 KEY = "vnet-a", A
+LONG = os.environ.get("KANYUN_LONG") == "1"
 
 # By nft's commands; {index} is the first tap's.
 CHANGES = {
@@ -105,6 +111,49 @@ def test_whatever_is_done_to_the_rules_and_taps(network, oracle, meter):
                    lambda: create_again(network, oracle)):
         interrupt(network, watch, change)
         watch = watch.following()
+
+
+def disturb(network, oracle, meter, stream, name):
+    if name == "the worker is killed":
+        meter.worker.kill()
+        meter.start_worker()
+    elif name == "kanyun-traffic is killed":
+        helper = meter.helper()
+        if helper:
+            os.kill(helper, signal.SIGKILL)
+    elif name == "a tap is created again":
+        stream.stop()  # or what is sent meanwhile would not arrive
+        oracle.drain()
+        create_again(network, oracle)
+        stream.start()
+    else:
+        with contextlib.suppress(AssertionError):  # it may be gone already
+            if name == "rules are saved and loaded":
+                load_saved(network)
+            elif name == "an element is replaced":
+                add_by_hand(network)
+            else:
+                nft(network, CHANGES[name].format(index=socket.if_nametoindex("vnet-a")))
+
+
+@pytest.mark.parametrize("seed", range(40 if LONG else 1))
+def test_whatever_happens_at_random_moments(network, oracle, meter, watch, seed):
+    rng = random.Random(seed)
+    names = [*CHANGES, "the worker is killed", "kanyun-traffic is killed", "a tap is created again",
+             "rules are saved and loaded", "an element is replaced"]
+    with Stream(network) as stream:
+        for name in rng.choices(names, k=6):
+            threading.Event().wait(rng.uniform(0, 1.2))  # a random moment
+            print(name)
+            disturb(network, oracle, meter, stream, name)
+        stream.wait()
+    begin = meter.tick()
+    before = sums_of(watch)
+    send(network)
+    passed = between(sums_of(watch), before)
+    watch.check_declared(passed)
+    for key in watch.keys:
+        assert meter.values(*key, begin, watch.end) == passed[key]
 
 
 def test_a_tap_that_was_away_counts_all_that_it_passes_later(network, watch):
