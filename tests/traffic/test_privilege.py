@@ -51,7 +51,7 @@ def give_capability(path):
 
 
 def assert_metering_without_traffic(meter):
-    meter.wait_rounds(4)
+    meter.wait_rounds(3)
     assert meter.worker.count_lines("traffic") == 1, meter.worker.tail()
     assert not any(meter.series(tap) for tap in meter.instances.taps)
 
