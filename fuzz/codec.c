@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* The codecs of stored and of answered bytes. The first byte says which: `i`nstances and `s`eries
- * of an answer, `r`ows and an i`n`fo of a file, a packed blob (`z`). An answer that was decoded is
- * encoded and must be decoded to the same again. */
+/* The codecs of stored and of answered bytes. The first byte says which: `i`nstances, `s`eries
+ * and both (`l`) of an answer, `r`ows and an i`n`fo of a file, a packed blob (`z`). An answer that
+ * was decoded is encoded and must be decoded to the same again. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +51,25 @@ static void read_instances(struct cursor *from, struct arena *arena)
 			return;
 		if (!instance_key_equal(&copy.key, &instance.key) ||
 			copy.info_count != instance.info_count)
+			abort();
+	}
+}
+
+static void read_latest(struct cursor *from, struct arena *arena)
+{
+	CLEANUP(buffer_deinit) struct buffer again;
+	struct store_latest latest, copy;
+	struct cursor cursor;
+
+	buffer_init(&again, ARENA_MAX);
+	while (cursor_left(from) && codec_read_latest(from, arena, &latest) == 0) {
+		buffer_clear(&again);
+		codec_write_latest(&again, &latest);
+		cursor = cursor_over(again.bytes, again.size);
+		if (codec_read_latest(&cursor, arena, &copy) < 0)
+			return;
+		if (!instance_key_equal(&copy.instance.key, &latest.instance.key) ||
+			copy.count != latest.count)
 			abort();
 	}
 }
@@ -117,6 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		break;
 	case 'i':
 		read_instances(&from, &arena);
+		break;
+	case 'l':
+		read_latest(&from, &arena);
 		break;
 	case 'o':
 		read_sources(&from, &arena);

@@ -99,6 +99,9 @@ def test_every_figure_is_that_of_the_native_answer(scene, start_api):
     assert web.ok("/v1/instances")["instances"] == ask("instances")
     assert web.ok("/v1/instances/i", **window) == ask("instance", id="i", **window)
     assert web.ok("/v1/metrics")["metrics"] == ask("metrics")
+    latest = web.ok("/v1/latest", from_=scene, metric=["cpu", "mem_max"], host="h1")
+    assert len(latest["instances"]) == 2 and latest["instances"] == ask(
+        "latest", **{"from": scene, "metric": ["cpu", "mem_max"], "host": "h1"})["instances"]
     assert web.ok("/v1/workers")["workers"] == ask("workers")
     assert set(web.ok("/v1/status")) == set(ask("status"))
 
@@ -160,8 +163,8 @@ def tokens(tmp_path, start_api):
 
 def test_nothing_is_answered_without_a_valid_token(scene, tokens):
     api, _, webs = tokens
-    paths = [*WINDOWED, "/v1/instances", "/v1/instances/i", "/v1/metrics", "/v1/workers",
-             "/v1/status", "/v1/nothing"]
+    paths = [*WINDOWED, "/v1/latest", "/v1/instances", "/v1/instances/i", "/v1/metrics",
+             "/v1/workers", "/v1/status", "/v1/nothing"]
     for path in paths:
         assert Web(api).get(path)[0] == 401
         assert Web(api, "kanyun_" + "0" * 64).get(path)[0] == 401
@@ -203,6 +206,10 @@ def test_a_token_of_projects_sees_their_time_and_nothing_else(scene, tokens):
     for path in ("/v1/workers", "/v1/status"):
         assert webs["p12"].get(path)[0] == 403 and webs["all"].get(path)[0] == 200
     assert webs["p3"].get("/v1/metrics")[0] == 200
+    latest = {name: [entry["id"] for entry in web.ok("/v1/latest", from_=scene)["instances"]]
+              for name, web in webs.items()}
+    assert latest == {"all": [UUID, OTHER], "p1": [UUID], "p2": [], "p12": [UUID], "p3": [OTHER]}
+    assert webs["p3"].get("/v1/latest", {"project": "p1"})[0] == 403
 
 
 def test_a_token_that_is_taken_away_is_worth_nothing(scene, tokens):

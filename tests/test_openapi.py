@@ -66,7 +66,7 @@ def test_the_document_names_the_routes_and_their_parameters(web):
                  for parameter in route["get"]["parameters"]}
         for name in sorted({"id", "project", "all", "from", "to", "metric", "parameter", "by",
                             "step", "explain", "format", "int", "times", "month", "account",
-                            "provider", "currency"} - ({"id"} if "{id}" in path else set())):
+                            "provider", "currency", "host"} - ({"id"} if "{id}" in path else set())):
             status, problem = web.get(path.replace("{id}", "i"), {name: ""})
             is_known = status != 400 or problem["detail"] != f"there is no parameter '{name}' here"
             assert is_known == (name in named), (path, name)
@@ -96,6 +96,9 @@ def real_questions(base):
         yield "/v1/instances/{id}", {"id": name}, 200
         yield "/v1/instances/{id}", {"id": name, "times": "iso", **window}, 200
     yield "/v1/status", {}, 200
+    yield "/v1/latest", {"from": base - 3600}, 200
+    yield "/v1/latest", {"from": base - 3600, "metric": ["cpu", "mem_free"], "host": "h"}, 200
+    yield "/v1/latest", {"metric": "state_time"}, 400
     yield "/v1/openapi.json", {}, 200
     yield "/v1/export/focus", {"month": "2026-01"}, 200
     yield "/v1/usage", {"id": "nobody", **window}, 404

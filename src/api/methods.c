@@ -21,6 +21,7 @@ static const struct {
 	{ "metrics", method_metrics },
 	{ "usage", method_usage },
 	{ "series", method_series },
+	{ "latest", method_latest },
 	{ "retire", method_retire },
 	{ "close", method_close },
 	{ "closed", method_closed },

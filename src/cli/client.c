@@ -9,7 +9,12 @@
 #include "base/clock.h"
 #include "base/time-text.h"
 #include "base/when.h"
+#include "cli/terminal.h"
 #include "store/remote/remote.h"
+
+#define INTERVAL "5s"
+
+enum { INTERVAL_MIN_MS = 1000, INTERVAL_MAX_MS = 24 * 3600 * 1000 };
 
 int client_open(struct client *client, struct error *err)
 {
@@ -54,8 +59,10 @@ json_t *client_ask(struct client *client, const char *method, json_t *args)
 	json_t *data = NULL;
 	int r = client_try(client, method, args, &data, &err);
 
-	if (r != 0)
+	if (r != 0) {
+		terminal_progress_end();
 		fprintf(stderr, "%s: %s\n", client->program, error_text(&err, r));
+	}
 	return r == 0 ? data : NULL;
 }
 
@@ -116,6 +123,17 @@ int client_time(
 	return json_object_set_new(args, name, json_string(time_text_format(ms, exact))) < 0
 		       ? -ENOMEM
 		       : 0;
+}
+
+int client_interval(const struct client *client, int64_t *ret_ms, struct error *err)
+{
+	const char *text = client->interval ? client->interval : INTERVAL;
+	int64_t ms;
+
+	if (when_parse_span(text, &ms) < 0 || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+		return error_set(err, -EINVAL, "--interval '%s' is no span from 1s to 24h", text);
+	*ret_ms = ms;
+	return 0;
 }
 
 int client_window(

@@ -20,8 +20,9 @@ struct client {
 	struct config *config;   /* owned */
 	const char *config_path; /* "" if only defaults are there */
 	struct store *api;       /* owned; the requests of kanyun-api are those of the server */
-	bool is_json, is_all, is_explained, is_forced, is_once;
-	const char *from, *to, *at, *project, *by, *interval; /* NULL: not given */
+	bool is_json, is_csv, is_all, is_explained, is_forced, is_once, is_plotted;
+	/* NULL: not given */
+	const char *from, *to, *at, *project, *host, *by, *interval, *sort, *limit, *step;
 	char **arguments;
 	int argument_count;
 };
@@ -47,7 +48,7 @@ int client_print_json(json_t *data);
 typedef int command_fn(struct client *client);
 command_fn command_instances, command_usage, command_series, command_workers, command_status,
 	command_doctor, command_close, command_closed, command_api_client, command_token,
-	command_traffic;
+	command_traffic, command_top;
 
 /* The ids of all instances (of the project, if --project is given) that `is_wanted` wants, NULL:
  * all, as a new array; NULL after it told the person what was wrong. */
@@ -57,6 +58,9 @@ json_t *client_ids(struct client *client,
 /* The time of an option as an argument of a method; negative with a text. */
 MUST_CHECK int client_time(
 	json_t *args, const char *name, const char *option, const char *text, struct error *err);
+
+/* The span of --interval; 5s if it is not given. -EINVAL with a text. */
+MUST_CHECK int client_interval(const struct client *client, int64_t *ret_ms, struct error *err);
 
 /* The window of --from and --to as arguments `from` and `to` of a method; negative with a text. */
 MUST_CHECK int client_window(

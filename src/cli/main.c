@@ -25,10 +25,24 @@ enum {
 	OPTION_FORCE,
 	OPTION_ONCE,
 	OPTION_INTERVAL,
+	OPTION_HOST,
+	OPTION_SORT,
+	OPTION_LIMIT,
+	OPTION_CSV,
+	OPTION_STEP,
+	OPTION_PLOT,
 };
 
 /* Which options a command has besides those that all have. */
-enum { HAS_WINDOW = 1, HAS_PROJECT = 2, HAS_USAGE = 4, HAS_AT = 8, HAS_FORCE = 16, HAS_LIVE = 32 };
+enum {
+	HAS_WINDOW = 1,
+	HAS_PROJECT = 2,
+	HAS_USAGE = 4,
+	HAS_AT = 8,
+	HAS_FORCE = 16,
+	HAS_LIVE = 32,
+	HAS_TOP = 64
+};
 
 static const struct command {
 	const char *name, *arguments, *summary;
@@ -45,6 +59,8 @@ static const struct command {
 	{ "traffic", "[ID]...",
 		"Show the traffic of each address, outside and inside of the cloud, as it grows.",
 		HAS_WINDOW | HAS_PROJECT | HAS_LIVE, command_traffic },
+	{ "top", "", "Show what all instances do now, the busiest first.",
+		HAS_PROJECT | HAS_LIVE | HAS_TOP, command_top },
 	{ "close", "MONTH", "Keep a month's figures for good, with a digest.", HAS_FORCE,
 		command_close },
 	{ "closed", "[MONTH [ID]]",
@@ -90,6 +106,8 @@ static void print_options(unsigned int options)
 	if (options & HAS_USAGE)
 		printf("      --all                 every counter, not only the common ones\n"
 		       "      --by WORD             split by project, flavor or host\n"
+		       "      --step SPAN           split into steps: 60s, 5m, 1h, 1d\n"
+		       "      --plot                plot a metric over the window\n"
 		       "      --explain             show the samples and subtractions behind each "
 		       "number\n");
 	if (options & HAS_AT)
@@ -101,6 +119,13 @@ static void print_options(unsigned int options)
 		printf("      --once                show it once, also on a terminal\n"
 		       "      --interval SPAN       show it again after so long; 5s if not "
 		       "given\n");
+	if (options & HAS_TOP)
+		printf("      --host NAME           only instances on this host\n"
+		       "      --sort COLUMN         cpu, core, memory, network, disk, traffic, "
+		       "name,\n"
+		       "                            project, host or state; cpu if not given\n"
+		       "      --limit N             at most so many rows\n"
+		       "      --csv                 print CSV\n");
 	printf("      --json                print JSON\n"
 	       "  -c, --config FILE         read FILE, not ./kanyun.conf or /etc/kanyun.conf\n"
 	       "  -o, --option SECTION.KEY=VALUE\n"
@@ -152,6 +177,12 @@ static const struct option long_options[] = {
 	{ "force", no_argument, NULL, OPTION_FORCE },
 	{ "once", no_argument, NULL, OPTION_ONCE },
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
+	{ "host", required_argument, NULL, OPTION_HOST },
+	{ "sort", required_argument, NULL, OPTION_SORT },
+	{ "limit", required_argument, NULL, OPTION_LIMIT },
+	{ "csv", no_argument, NULL, OPTION_CSV },
+	{ "step", required_argument, NULL, OPTION_STEP },
+	{ "plot", no_argument, NULL, OPTION_PLOT },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -198,6 +229,22 @@ static bool take_option(struct client *client, struct arguments *arguments, int 
 	case OPTION_INTERVAL:
 		client->interval = optarg;
 		return true;
+	case OPTION_HOST:
+		client->host = optarg;
+		return true;
+	case OPTION_SORT:
+		client->sort = optarg;
+		return true;
+	case OPTION_LIMIT:
+		client->limit = optarg;
+		return true;
+	case OPTION_CSV:
+		return client->is_csv = true;
+	case OPTION_STEP:
+		client->step = optarg;
+		return true;
+	case OPTION_PLOT:
+		return client->is_plotted = true;
 	default:
 		return false;
 	}
@@ -258,9 +305,12 @@ static int check_options(const struct client *client, const struct command *comm
 		{ client->is_all, HAS_USAGE, "--all" },
 		{ client->by, HAS_USAGE, "--by" },
 		{ client->is_explained, HAS_USAGE, "--explain" },
+		{ client->step || client->is_plotted, HAS_USAGE, "--step and --plot" },
 		{ client->at, HAS_AT, "--at" },
 		{ client->is_forced, HAS_FORCE, "--force" },
 		{ client->is_once || client->interval, HAS_LIVE, "--once and --interval" },
+		{ client->host || client->sort || client->limit || client->is_csv, HAS_TOP,
+			"--host, --sort, --limit and --csv" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,20 @@ struct table {
 	size_t count, room;
 };
 
-/* Characters of UTF-8; wide ones of Chinese take two places on a terminal. */
+/* Of a byte of UTF-8: wide characters of Chinese take two places on a terminal. */
+static size_t width_at(unsigned char byte)
+{
+	if ((byte & 0xc0) == 0x80)
+		return 0;
+	return byte >= 0xe3 && byte < 0xf0 ? 2 : 1;
+}
+
 static size_t width_of(const char *text)
 {
 	size_t width = 0;
 
-	for (const unsigned char *byte = (const unsigned char *)text; *byte; byte++)
-		if ((*byte & 0xc0) != 0x80)
-			width += *byte >= 0xe3 && *byte < 0xf0 ? 2 : 1;
+	for (; *text; text++)
+		width += width_at((unsigned char)*text);
 	return width;
 }
 
@@ -103,17 +110,49 @@ void table_add_time(struct table *table, const json_t *seconds)
 			       : "-");
 }
 
-void table_print(const struct table *table)
+/* As much as there is room for. */
+static void put(const char *text, size_t *room)
 {
+	for (; *text; text++) {
+		size_t width = width_at((unsigned char)*text);
+
+		if (width > *room) {
+			*room = 0;
+			return;
+		}
+		*room -= width;
+		putchar(*text);
+	}
+}
+
+static void pad(size_t width, size_t *room)
+{
+	for (; width; width--)
+		put(" ", room);
+}
+
+void table_print_within(const struct table *table, size_t width, const char *end)
+{
+	size_t room = width;
+
 	for (size_t i = 0; i < table->count; i++) {
 		size_t column = i % table->columns;
 		size_t padding = table->width[column] - width_of(table->cells[i]);
 		bool is_last = column + 1 == table->columns;
 
 		if (table->is_right[column])
-			printf("%*s%s", (int)padding, "", table->cells[i]);
+			pad(padding, &room);
+		put(table->cells[i], &room);
+		if (!is_last)
+			pad((table->is_right[column] ? 0 : padding) + 2, &room);
 		else
-			printf("%s%*s", table->cells[i], is_last ? 0 : (int)padding, "");
-		fputs(is_last ? "\n" : "  ", stdout);
+			fputs(end, stdout);
+		if (is_last)
+			room = width;
 	}
+}
+
+void table_print(const struct table *table)
+{
+	table_print_within(table, SIZE_MAX, "\n");
 }

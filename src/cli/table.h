@@ -9,7 +9,7 @@
 
 #include "base/macros.h"
 
-enum { TABLE_COLUMNS_MAX = 12 };
+enum { TABLE_COLUMNS_MAX = 16 };
 
 struct table;
 
@@ -24,3 +24,6 @@ void table_add_json(struct table *table, const json_t *value); /* null and missi
 void table_add_time(struct table *table, const json_t *seconds);
 
 void table_print(const struct table *table);
+
+/* Each line cut to so many characters, and with another end than a line feed. */
+void table_print_within(const struct table *table, size_t width, const char *end);

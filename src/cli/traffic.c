@@ -10,23 +10,17 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/time-text.h"
-#include "base/when.h"
 #include "cli/client.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/usage.h"
 
-#define TRAFFIC_FROM     "-1h"
-#define TRAFFIC_INTERVAL "5s"
-#define RATE_FROM        "-3m" /* an older rate is none of now */
-
-#define CLEAR_SCREEN "\033[H\033[2J"
-
-enum { INTERVAL_MIN_MS = 1000, INTERVAL_MAX_MS = 24 * 3600 * 1000 };
+#define TRAFFIC_FROM "-1h"
+#define RATE_FROM    "-3m" /* an older rate is none of now */
 
 /* As the table's columns have them; the first ones have rates. */
 static const char *const metrics[] = { "vmnetwork_in", "vmnetwork_out", "vmnetwork",
@@ -192,9 +186,13 @@ static int ask_all(struct client *client, const json_t *window, json_t *rows)
 	json_t *ids = find_ids(client, window);
 	int status = ids ? EXIT_DONE : EXIT_FAILED;
 
-	for (size_t i = 0; i < json_array_size(ids) && status == EXIT_DONE; i++)
+	for (size_t i = 0; i < json_array_size(ids) && status == EXIT_DONE; i++) {
+		if (json_array_size(ids) > 1)
+			terminal_progress(i, json_array_size(ids), "instances");
 		status = ask_instance(
 			client, json_string_value(json_array_get(ids, i)), window, rows);
+	}
+	terminal_progress_end();
 	json_decref(ids);
 	return status;
 }
@@ -272,7 +270,8 @@ static int show(struct client *client, bool is_live)
 	if (status == EXIT_DONE && client->is_json) {
 		client_print_json(json_incref(rows));
 	} else if (status == EXIT_DONE) {
-		fputs(is_live ? CLEAR_SCREEN : "", stdout);
+		if (is_live)
+			terminal_clear();
 		print_table(rows, window);
 	}
 	json_decref(rows);
@@ -280,32 +279,22 @@ static int show(struct client *client, bool is_live)
 	return status;
 }
 
-static void wait_ms(int64_t ms)
-{
-	const struct timespec span = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	fflush(stdout);
-	(void)nanosleep(&span, NULL);
-}
-
 /* On a terminal until Ctrl-C, whose default is enough: there is nothing to put back. */
 int command_traffic(struct client *client)
 {
-	const char *interval = client->interval ? client->interval : TRAFFIC_INTERVAL;
 	bool is_live = !client->is_json && !client->is_once && !client->to && isatty(STDOUT_FILENO);
+	struct error err = { 0 };
 	int64_t interval_ms;
 	int status;
 
 	if (client->project && client->argument_count)
 		return client_complain(client, "traffic: --project is for all instances");
-	if (when_parse_span(interval, &interval_ms) < 0 || interval_ms < INTERVAL_MIN_MS ||
-		interval_ms > INTERVAL_MAX_MS)
-		return client_complain(
-			client, "--interval '%s' is no span from 1s to 24h", interval);
+	if (client_interval(client, &interval_ms, &err) < 0)
+		return client_complain(client, "%s", err.text);
 	zsys_handler_set(NULL);
 	status = show(client, is_live);
 	while (is_live && status == EXIT_DONE) {
-		wait_ms(interval_ms);
+		terminal_wait(interval_ms);
 		status = show(client, is_live);
 	}
 	return status;

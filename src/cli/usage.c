@@ -5,13 +5,15 @@
 
 #include "cli/usage.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/time-text.h"
-#include "cli/client.h"
+#include "base/when.h"
+#include "cli/terminal.h"
 #include "model/metric.h"
 
 #define USAGE_FROM "-1h"
@@ -113,6 +115,8 @@ static void add_rows(const struct client *client, struct table *table, const jso
 		table_add_json(table, json_object_get(answer, "name"));
 		if (client->by)
 			add_label(table, usage);
+		if (client->step)
+			table_add_time(table, json_object_get(usage, "from"));
 		table_add_json(table, json_object_get(usage, "metric"));
 		table_add_json(table, json_object_get(usage, "parameter"));
 		table_add_json(table, value ? value : json_object_get(usage, "avg"));
@@ -147,12 +151,15 @@ static int ask_each(struct client *client, const json_t *ids, const json_t *wind
 
 	json_array_foreach(ids, i, id)
 	{
+		if (json_array_size(ids) > 1)
+			terminal_progress(i, json_array_size(ids), "instances");
 		answer = client_ask(
 			client, "usage", args_for(client, json_string_value(id), window));
 		if (!answer)
 			return EXIT_FAILED;
 		json_array_append_new(answers, answer);
 	}
+	terminal_progress_end();
 	return EXIT_DONE;
 }
 
@@ -229,16 +236,19 @@ static void print_explanation(const struct client *client, const json_t *answer)
 
 static void print_table(const struct client *client, const json_t *answers, const json_t *window)
 {
-	static const char *const heads[] = { "INSTANCE", "METRIC", "PARAMETER", ">USAGE", "UNIT",
+	static const char *const heads[] = { "METRIC", "PARAMETER", ">USAGE", "UNIT",
 		">UNCERTAINTY", ">COVERAGE", "COMPLETE" };
-	const char *split[ARRAY_SIZE(heads) + 1] = { "INSTANCE", "BY" };
+	const char *all[ARRAY_SIZE(heads) + 3] = { "INSTANCE" };
 	struct table *table;
 	const json_t *answer;
-	size_t i;
+	size_t i, count = 1;
 
-	memcpy(split + 2, heads + 1, sizeof(heads) - sizeof(*heads));
-	table = client->by ? table_new(split, ARRAY_SIZE(split))
-			   : table_new(heads, ARRAY_SIZE(heads));
+	if (client->by)
+		all[count++] = "BY";
+	if (client->step)
+		all[count++] = "FROM";
+	memcpy(&all[count], heads, sizeof(heads));
+	table = table_new(all, count + ARRAY_SIZE(heads));
 	printf("from %s to %s\n", json_string_value(json_object_get(window, "from")),
 		json_string_value(json_object_get(window, "to")));
 	json_array_foreach(answers, i, answer) add_rows(client, table, answer);
@@ -265,6 +275,19 @@ static int show(struct client *client, const json_t *window, json_t *answers)
 	return EXIT_DONE;
 }
 
+/* The window as arguments of the method, with the step if one is asked for. */
+static int make_window(const struct client *client, json_t *window, struct error *err)
+{
+	int64_t step_ms;
+	int r = client_window(client, USAGE_FROM, window, err);
+
+	if (r < 0 || !client->step)
+		return r;
+	if (when_parse_span(client->step, &step_ms) < 0 || step_ms < 1000)
+		return error_set(err, -EINVAL, "--step '%s' is no span from 1s on", client->step);
+	return json_object_set_new(window, "step", json_integer(step_ms / 1000)) < 0 ? -ENOMEM : 0;
+}
+
 int command_usage(struct client *client)
 {
 	json_t *window, *answers;
@@ -275,8 +298,10 @@ int command_usage(struct client *client)
 		return client_complain(client, "usage: expected [ID [METRIC [PARAMETER]]]");
 	window = json_object();
 	answers = json_array();
-	if (client_window(client, USAGE_FROM, window, &err) < 0)
+	if (make_window(client, window, &err) < 0)
 		status = client_complain(client, "%s", err.text);
+	else if (client->is_plotted)
+		status = usage_plot(client, window);
 	else
 		status = show(client, window, answers);
 	json_decref(answers);

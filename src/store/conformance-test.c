@@ -837,6 +837,70 @@ static void infos_are_listed_by_time_in_any_order(void **state)
 	}
 }
 
+static int print_latest(void *context, const struct store_latest *latest)
+{
+	buffer_print(context, "last %" PRId64 "\n", latest->instance.last_ms - BASE_MS);
+	for (size_t i = 0; i < latest->count; i++)
+		print_series(context, &latest->series[i]);
+	return 0;
+}
+
+static const char *latest_text(struct fixture *fixture, int64_t from_ms, size_t count)
+{
+	const struct store_recent recent = { .from_ms = BASE_MS + from_ms,
+		.columns = { [METRIC_GROUP_CPU] = 1, [METRIC_GROUP_NIC] = 2 },
+		.count = count,
+		.maximum = 100 };
+	struct error err = { 0 };
+
+	buffer_clear(&fixture->text);
+	assert_int_equal(
+		store_latest(fixture->store, &recent, print_latest, &fixture->text, &err), 0);
+	buffer_write_u8(&fixture->text, '\0');
+	return (const char *)fixture->text.bytes;
+}
+
+static void the_latest_samples_are_those_of_each_series(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item nic = { .uuid = UUID,
+		.time_ms = 2000,
+		.epoch = "e",
+		.group = METRIC_GROUP_NIC,
+		.parameter = "a",
+		.values = { 7, 8 },
+		.present = 3 };
+	const struct store_recent recent = {
+		.columns = { 1 }, .count = RECENT_COUNT_MAX, .maximum = 3
+	};
+	struct error err = { 0 };
+
+	assert_string_equal(latest_text(fixture, 0, 2), "");
+	for (int64_t i = 4; i > 0; i--)
+		append_cpu(fixture, i * 1000, i);
+	append(fixture, &nic, 1);
+	nic.time_ms = 4500;
+	nic.present = 1;
+	append(fixture, &nic, 1);
+	for (int round = 0; round < 2; round++) {
+		assert_string_equal(latest_text(fixture, 0, 2),
+			"last 4500\ncpu total e 0: 3000=3 4000=4\nnic_outgoing a e 0: 2000=8\n");
+		assert_string_equal(
+			latest_text(fixture, 4000, 2), "last 4500\ncpu total e 0: 4000=4\n");
+		assert_string_equal(latest_text(fixture, 4500, 2), "last 4500\n");
+		assert_string_equal(latest_text(fixture, 4501, 2), "");
+		if (fixture->is_durable)
+			restart(fixture);
+	}
+	assert_int_equal(store_latest(fixture->store, &recent, print_latest, &fixture->text, &err),
+		STORE_TOO_MUCH);
+	seal(fixture);
+	assert_string_equal(latest_text(fixture, 0, 1),
+		fixture->is_durable ? "last 4500\n"
+				    : "last 4500\ncpu total e 0: 4000=4\n"
+				      "nic_outgoing a e 0: 2000=8\n");
+}
+
 static int print_instance(void *context, const struct store_instance *instance)
 {
 	char text[UUID_TEXT_SIZE];
@@ -1036,6 +1100,7 @@ int main(void)
 		ON_BOTH(the_gaps_of_a_batch_are_kept_once),
 		ON_BOTH(a_start_is_that_of_the_earliest_reading_in_any_order),
 		ON_BOTH(infos_are_listed_by_time_in_any_order),
+		ON_BOTH(the_latest_samples_are_those_of_each_series),
 		ON_BOTH(instances_are_listed_as_they_appeared_and_by_name),
 		ON_BOTH(sealing_changes_no_answer),
 		ON_BOTH(what_is_too_old_is_deleted_and_nothing_else),

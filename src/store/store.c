@@ -40,6 +40,12 @@ int store_scan(struct store *store, const struct store_scan *scan, store_series_
 	return store->ops->scan(store, scan, each, context, err);
 }
 
+int store_latest(struct store *store, const struct store_recent *recent, store_latest_fn each,
+	void *context, struct error *err)
+{
+	return store->ops->latest(store, recent, each, context, err);
+}
+
 int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms, bool *ret_more,
 	struct error *err)
 {

@@ -126,7 +126,26 @@ struct store_series {
 	size_t count;
 };
 
+/* What is asked of the newest samples of all instances. */
+struct store_recent {
+	int64_t from_ms; /* instances that were read since then, and their samples since then */
+	uint32_t columns[_METRIC_GROUP_COUNT]; /* bit per column that is wanted */
+	size_t count;                          /* samples of each series, the last ones */
+	size_t maximum;                        /* samples in all */
+};
+
+enum { RECENT_COUNT_MAX = 16 };
+
+/* One instance, and a series for each column of each of its tracks that has any. Lives during the
+ * callback. */
+struct store_latest {
+	struct store_instance instance;
+	const struct store_series *series;
+	size_t count;
+};
+
 typedef int (*store_series_fn)(void *context, const struct store_series *series);
+typedef int (*store_latest_fn)(void *context, const struct store_latest *latest);
 typedef int (*store_source_fn)(void *context, const struct store_source *source);
 typedef int (*store_record_fn)(void *context, const struct store_record *record);
 /* Readings of this time are lost, but for those that came later; `what` was damaged. */
@@ -157,6 +176,12 @@ struct store_ops {
 	/* Series ordered by parameter, epoch, life, segment, column. No instance of that key: 0 and
 	 * no call. */
 	int (*scan)(struct store *store, const struct store_scan *scan, store_series_fn each,
+		void *context, struct error *err);
+
+	/* The newest samples of all instances, in the order of their first appearance, as far as
+	 * they are in memory: those committed within seal_after_ms are. STORE_TOO_MUCH: more than
+	 * the maximum. */
+	int (*latest)(struct store *store, const struct store_recent *recent, store_latest_fn each,
 		void *context, struct error *err);
 
 	/* Packs what has rested, deletes what is older than keep_from_ms, gives space back. Bounded
@@ -192,6 +217,8 @@ MUST_CHECK int store_instances(struct store *store, const struct store_filter *f
 	store_instance_fn each, void *context, struct error *err);
 MUST_CHECK int store_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
 	void *context, struct error *err);
+MUST_CHECK int store_latest(struct store *store, const struct store_recent *recent,
+	store_latest_fn each, void *context, struct error *err);
 MUST_CHECK int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms,
 	bool *ret_more, struct error *err);
 MUST_CHECK int store_damaged(

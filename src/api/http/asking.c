@@ -98,16 +98,22 @@ static bool set_time(struct asking *asking, const struct http_request *request, 
 	return true;
 }
 
+bool asking_set_from(
+	struct asking *asking, const struct http_request *request, struct http_response *response)
+{
+	return set_time(asking, request, "from", response);
+}
+
 bool asking_set_window(
 	struct asking *asking, const struct http_request *request, struct http_response *response)
 {
-	return set_time(asking, request, "from", response) &&
+	return asking_set_from(asking, request, response) &&
 	       set_time(asking, request, "to", response);
 }
 
 void asking_set_texts(struct asking *asking, const struct http_request *request)
 {
-	static const char *const names[] = { "parameter", "by" };
+	static const char *const names[] = { "parameter", "by", "host" };
 	const char *text;
 	json_t *metrics = json_array();
 
@@ -116,7 +122,7 @@ void asking_set_texts(struct asking *asking, const struct http_request *request)
 			json_object_set_new(asking->args, names[i], json_string(text));
 	for (size_t i = 0; (text = http_request_query(request, "metric", i)); i++)
 		json_array_append_new(metrics, json_string(text));
-	if (json_array_size(metrics) && strcmp(asking->method, "usage") == 0)
+	if (json_array_size(metrics) && strcmp(asking->method, "series") != 0)
 		json_object_set(asking->args, "metric", metrics);
 	else if (json_array_size(metrics))
 		json_object_set(asking->args, "metric", json_array_get(metrics, 0));

@@ -37,9 +37,11 @@ void asking_refuse(struct http_response *response, enum answer_code code, const 
 /* The token's projects, or those of them that are asked for. */
 bool asking_set_projects(
 	struct asking *asking, const struct http_request *request, struct http_response *response);
+bool asking_set_from(
+	struct asking *asking, const struct http_request *request, struct http_response *response);
 bool asking_set_window(
 	struct asking *asking, const struct http_request *request, struct http_response *response);
-/* metric, parameter, by. */
+/* metric, parameter, by, host. */
 void asking_set_texts(struct asking *asking, const struct http_request *request);
 bool asking_set_step(
 	struct asking *asking, const struct http_request *request, struct http_response *response);

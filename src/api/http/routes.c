@@ -162,6 +162,21 @@ static void get_instances(
 }
 
 /* JSON only, as what follows: it is no list. */
+static void get_latest(
+	void *context, const struct http_request *request, struct http_response *response)
+{
+	struct asking *asking = asking_new(context, "latest", NULL, response);
+
+	if (!asking)
+		return;
+	asking_set_texts(asking, request);
+	if (asking_set_projects(asking, request, response) &&
+		asking_set_from(asking, request, response))
+		bodies_once(asking, NULL, response);
+	else
+		asking_free(asking);
+}
+
 static void get_instance(
 	void *context, const struct http_request *request, struct http_response *response)
 {
@@ -258,6 +273,8 @@ static const struct http_parameter of_usage[] = { SELECTORS, WINDOW, { "metric",
 	END };
 static const struct http_parameter of_series[] = { SELECTORS, WINDOW, { "metric", false },
 	{ "parameter", false }, FORMS, END };
+static const struct http_parameter of_latest[] = { { "project", true }, { "host", false },
+	{ "from", false }, { "metric", true }, END };
 static const struct http_parameter of_instances[] = { { "project", true }, FORMS, END };
 static const struct http_parameter of_instance[] = { WINDOW, { "times", false }, END };
 static const struct http_parameter of_list[] = { FORMS, END };
@@ -270,6 +287,7 @@ const struct http_route service_routes[] = {
 	{ "/v1/usage", of_usage, get_usage, false },
 	{ "/v1/series", of_series, get_series, false },
 	{ "/v1/samples", of_series, get_samples, false },
+	{ "/v1/latest", of_latest, get_latest, false },
 	{ "/v1/instances", of_instances, get_instances, false },
 	{ "/v1/instances/{id}", of_instance, get_instance, false },
 	{ "/v1/metrics", of_list, get_metrics, false },

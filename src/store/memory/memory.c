@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/gaps.h"
+#include "store/latest.h"
 #include "store/sources.h"
 #include "store/tracks.h"
 
@@ -208,6 +209,18 @@ static int memory_scan(struct store *store, const struct store_scan *scan, store
 	return r == 0 ? gathering_finish(&gathering, each, context) : r;
 }
 
+static int memory_latest(struct store *store, const struct store_recent *recent,
+	store_latest_fn each, void *context, struct error *err)
+{
+	struct memory_store *memory = (struct memory_store *)store;
+	int r;
+
+	pthread_mutex_lock(&memory->lock);
+	r = latest_each(&memory->tracks, recent, each, context, err);
+	pthread_mutex_unlock(&memory->lock);
+	return r;
+}
+
 static int memory_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms,
 	bool *ret_more, struct error *err)
 {
@@ -240,6 +253,7 @@ static const struct store_ops memory_ops = { .name = "memory",
 	.records = memory_records,
 	.instances = memory_instances,
 	.scan = memory_scan,
+	.latest = memory_latest,
 	.maintain = memory_maintain,
 	.close = memory_close };
 

@@ -25,6 +25,12 @@ static int write_series(void *context, const struct store_series *series)
 	return buffer_check(context);
 }
 
+static int write_latest(void *context, const struct store_latest *latest)
+{
+	codec_write_latest(context, latest);
+	return buffer_check(context);
+}
+
 static int write_source(void *context, const struct store_source *source)
 {
 	codec_write_source(context, source);
@@ -155,6 +161,39 @@ static int answer_scan(struct store *store, const struct request *request, struc
 	return r;
 }
 
+static int read_recent(
+	const struct request *request, struct store_recent *recent, struct error *err)
+{
+	const json_t *columns = json_object_get(request->args, "columns"), *each;
+	int64_t count = 0, maximum = 0;
+	size_t i;
+	int r = request_integer(request, "from", INT64_MIN, INT64_MAX, NULL, &recent->from_ms, err);
+
+	if (r == 0)
+		r = request_integer(request, "count", 1, RECENT_COUNT_MAX, NULL, &count, err);
+	if (r == 0)
+		r = request_integer(request, "maximum", 0, SCAN_SAMPLES_MAX, NULL, &maximum, err);
+	if (r < 0)
+		return r;
+	if (!json_is_array(columns) || json_array_size(columns) > _METRIC_GROUP_COUNT)
+		return error_set(err, -EINVAL,
+			"argument 'columns' is no array, or longer than there are groups");
+	json_array_foreach(columns, i, each) recent->columns[i] =
+		(uint32_t)json_integer_value(each);
+	recent->count = (size_t)count;
+	recent->maximum = (size_t)maximum;
+	return 0;
+}
+
+static int answer_latest(struct store *store, const struct request *request, struct buffer *payload,
+	struct error *err)
+{
+	struct store_recent recent = { 0 };
+	int r = read_recent(request, &recent, err);
+
+	return r == 0 ? store_latest(store, &recent, write_latest, payload, err) : r;
+}
+
 static int answer_sources(struct store *store, const struct request *request,
 	struct buffer *payload, struct error *err)
 {
@@ -203,6 +242,7 @@ static const struct {
 } methods[] = {
 	{ "store.instances", answer_instances },
 	{ "store.scan", answer_scan },
+	{ "store.latest", answer_latest },
 	{ "store.sources", answer_sources },
 	{ "store.records", answer_records },
 	{ "store.put", answer_put },

@@ -6,7 +6,7 @@
 
 #include "store/packed.h"
 
-enum { INFOS_MAX = 100000 };
+enum { INFOS_MAX = 100000, SERIES_MAX = 1000000 };
 
 void codec_write_instance(struct buffer *to, const struct store_instance *instance)
 {
@@ -115,6 +115,32 @@ int codec_read_series(struct cursor *from, struct arena *arena, struct store_ser
 	if (from->is_broken)
 		return -EBADMSG;
 	*ret_series = series;
+	return 0;
+}
+
+void codec_write_latest(struct buffer *to, const struct store_latest *latest)
+{
+	codec_write_instance(to, &latest->instance);
+	buffer_write_varint(to, latest->count);
+	for (size_t i = 0; i < latest->count; i++)
+		codec_write_series(to, &latest->series[i]);
+}
+
+int codec_read_latest(struct cursor *from, struct arena *arena, struct store_latest *ret_latest)
+{
+	struct store_latest latest = { 0 };
+	struct store_series *series;
+	int r = codec_read_instance(from, arena, &latest.instance);
+
+	if (r < 0)
+		return r;
+	series = packed_read_array(from, arena, SERIES_MAX, sizeof(*series), &latest.count);
+	for (size_t i = 0; i < latest.count && r == 0; i++)
+		r = codec_read_series(from, arena, &series[i]);
+	latest.series = series;
+	if (r < 0 || from->is_broken)
+		return -EBADMSG;
+	*ret_latest = latest;
 	return 0;
 }
 

@@ -2,9 +2,10 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #pragma once
 
-/* The bytes between kanyun-server and kanyun-api: instances, series with their samples, sources
- * or records, one after the other up to the end of the frame. Numbers are LEB128, texts a length
- * and that many bytes; times and values of samples are deltas to the sample before. */
+/* The bytes between kanyun-server and kanyun-api: instances, series with their samples, instances
+ * with theirs, sources or records, one after the other up to the end of the frame. Numbers are
+ * LEB128, texts a length and that many bytes; times and values of samples are deltas to the sample
+ * before. */
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -14,6 +15,7 @@
 
 void codec_write_instance(struct buffer *to, const struct store_instance *instance);
 void codec_write_series(struct buffer *to, const struct store_series *series);
+void codec_write_latest(struct buffer *to, const struct store_latest *latest);
 void codec_write_source(struct buffer *to, const struct store_source *source);
 void codec_write_record(struct buffer *to, const struct store_record *record);
 
@@ -23,6 +25,8 @@ MUST_CHECK int codec_read_instance(
 	struct cursor *from, struct arena *arena, struct store_instance *ret_instance);
 MUST_CHECK int codec_read_series(
 	struct cursor *from, struct arena *arena, struct store_series *ret_series);
+MUST_CHECK int codec_read_latest(
+	struct cursor *from, struct arena *arena, struct store_latest *ret_latest);
 MUST_CHECK int codec_read_source(
 	struct cursor *from, struct arena *arena, struct store_source *ret_source);
 MUST_CHECK int codec_read_record(

@@ -180,6 +180,7 @@ static int set_key(json_t *args, const struct instance_key *key)
 struct listing {
 	store_instance_fn instance;
 	store_series_fn series;
+	store_latest_fn latest;
 	store_source_fn source;
 	store_record_fn record;
 	void *context;
@@ -199,6 +200,14 @@ static int take_series(struct cursor *cursor, struct arena *arena, const struct 
 	int r = codec_read_series(cursor, arena, &series);
 
 	return r == 0 && listing->series(listing->context, &series) ? STORE_STOPPED : r;
+}
+
+static int take_latest(struct cursor *cursor, struct arena *arena, const struct listing *listing)
+{
+	struct store_latest latest;
+	int r = codec_read_latest(cursor, arena, &latest);
+
+	return r == 0 && listing->latest(listing->context, &latest) ? STORE_STOPPED : r;
 }
 
 static int take_source(struct cursor *cursor, struct arena *arena, const struct listing *listing)
@@ -223,6 +232,8 @@ static int take_one(struct cursor *cursor, struct arena *arena, const struct lis
 		return take_instance(cursor, arena, listing);
 	if (listing->series)
 		return take_series(cursor, arena, listing);
+	if (listing->latest)
+		return take_latest(cursor, arena, listing);
 	return listing->source ? take_source(cursor, arena, listing)
 			       : take_record(cursor, arena, listing);
 }
@@ -278,6 +289,21 @@ static int remote_scan(struct store *store, const struct store_scan *scan, store
 	if (args)
 		set_key(args, &scan->instance);
 	return list(store, "store.scan", args, &listing, err);
+}
+
+static int remote_latest(struct store *store, const struct store_recent *recent,
+	store_latest_fn each, void *context, struct error *err)
+{
+	const struct listing listing = { .latest = each, .context = context };
+	json_t *columns = json_array();
+
+	for (unsigned int group = 0; group < _METRIC_GROUP_COUNT; group++)
+		json_array_append_new(columns, json_integer(recent->columns[group]));
+	return list(store, "store.latest",
+		json_pack("{s:I, s:o, s:I, s:I}", "from", (json_int_t)recent->from_ms, "columns",
+			columns, "count", (json_int_t)recent->count, "maximum",
+			(json_int_t)recent->maximum),
+		&listing, err);
 }
 
 static int remote_sources(struct store *store, const char *host, const char *worker,
@@ -340,6 +366,7 @@ static const struct store_ops remote_ops = {
 	.records = remote_records,
 	.instances = remote_instances,
 	.scan = remote_scan,
+	.latest = remote_latest,
 	.close = remote_close,
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/directory.h"
 #include "base/text.h"
+#include "store/latest.h"
 #include "store/sqlite/private.h"
 
 static struct sqlite_store *of(struct store *store)
@@ -164,6 +165,18 @@ static int sqlite_scan(struct store *base, const struct store_scan *scan, store_
 	return r == 0 ? gathering_finish(&gathering, each, context) : r;
 }
 
+static int sqlite_latest(struct store *base, const struct store_recent *recent,
+	store_latest_fn each, void *context, struct error *err)
+{
+	struct sqlite_store *store = of(base);
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	r = latest_each(&store->tracks, recent, each, context, err);
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
 static int sqlite_maintain(
 	struct store *base, int64_t now_ms, int64_t keep_from_ms, bool *ret_more, struct error *err)
 {
@@ -250,6 +263,7 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.records = sqlite_records,
 	.instances = sqlite_instances,
 	.scan = sqlite_scan,
+	.latest = sqlite_latest,
 	.maintain = sqlite_maintain,
 	.counters = sqlite_counters,
 	.damaged = sqlite_damaged,
