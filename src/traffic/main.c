@@ -6,6 +6,7 @@
  * reads a byte it gives up every capability but CAP_NET_ADMIN. */
 
 #include <cap-ng.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ static bool reduce_capabilities(bool is_accounting)
 
 /* What the questions share: nothing of one is left for the next but memory. */
 struct service {
+	bool is_allowed;
 	struct meter *meter;
 	struct error trouble; /* why there is no meter */
 	struct arena arena;
@@ -85,6 +87,16 @@ static bool send_answer(struct service *service, const struct traffic_answer *an
 	return child_write(service->answer.bytes, service->answer.size);
 }
 
+static void open_meter(struct service *service)
+{
+	int r;
+
+	service->trouble = (struct error){ .text = "" };
+	r = meter_new(&service->meter, &service->trouble);
+	if (r < 0 && !*service->trouble.text)
+		error_set(&service->trouble, r, "%s", strerror(-r));
+}
+
 static bool serve(struct service *service)
 {
 	struct cursor cursor = cursor_over(service->question.bytes, service->question.size);
@@ -94,6 +106,8 @@ static bool serve(struct service *service)
 	arena_clear(&service->arena);
 	if (traffic_decode_wish(&cursor, &service->arena, &wish) < 0)
 		return false;
+	if (service->is_allowed && !service->meter)
+		open_meter(service); /* what hindered it may be over */
 	if (*service->trouble.text)
 		snprintf(answer.problem, sizeof(answer.problem), "%s", service->trouble.text);
 	else if (wish.question == TRAFFIC_ACCOUNTING && tables_ask(&service->arena, &answer) < 0)
@@ -126,18 +140,16 @@ static int check(const struct service *service)
 static int run(bool is_check, bool is_accounting)
 {
 	struct service service = { 0 };
-	int r = -1;
+	int r = EXIT_OK;
 
 	arena_init(&service.arena, ARENA_MAX);
 	buffer_init(&service.question, TRAFFIC_MESSAGE_MAX);
 	buffer_init(&service.answer, TRAFFIC_MESSAGE_MAX);
-	if (!reduce_capabilities(is_accounting))
-		error_set(&service.trouble, r, "it has not CAP_NET_ADMIN");
+	service.is_allowed = reduce_capabilities(is_accounting);
+	if (service.is_allowed)
+		open_meter(&service);
 	else
-		r = meter_new(&service.meter, &service.trouble);
-	if (r < 0 && !*service.trouble.text)
-		error_set(&service.trouble, r, "%s", strerror(-r));
-	r = EXIT_OK;
+		error_set(&service.trouble, -EPERM, "it has not CAP_NET_ADMIN");
 	if (is_check)
 		r = check(&service);
 	else

@@ -61,14 +61,15 @@ static int run(struct meter *meter, struct error *err)
 	return r;
 }
 
-/* Whether the kernel has the hook; nothing is changed. */
+/* Whether the kernel has the hook; nothing is changed. Not in our own table, which may be there and
+ * in a state in which it takes no chain. */
 static bool can_hook(struct meter *meter, const char *hook, struct error *err)
 {
 	int r;
 
 	buffer_print(&meter->commands,
-		"add table netdev " KERNEL_TABLE "\n"
-		"add chain netdev " KERNEL_TABLE " probe { type filter hook %s device \"lo\" "
+		"add table netdev " KERNEL_TABLE "-probe\n"
+		"add chain netdev " KERNEL_TABLE "-probe probe { type filter hook %s device \"lo\" "
 		"priority -300; }\n",
 		hook);
 	nft_ctx_set_dry_run(meter->nft, true);

@@ -26,9 +26,13 @@ class Instances:
     """A script for the fake collector: an instance a tap, named as nova does from 112 on."""
 
     def __init__(self, directory, taps):
-        self.taps = taps
         self.uuids = {tap: str(uuid.uuid4()) for tap in taps}
         self.path = directory / "script.json"
+        self.write(taps)
+
+    def write(self, taps):
+        """A worker that is started later has these."""
+        self.taps = taps
         self.path.write_text(json.dumps({"instances": [
             {"uuid": self.uuids[tap], "name": f"instance-{number:08x}", "taps": {tap: addresses},
              "readings": {"cpu": {"total": [CPU_RATE]}, "state": {"total": [1, 1]}}}
@@ -192,13 +196,21 @@ class Stream:
         self.sent = 0
         self.failure = None
         self.ending = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread = None
 
     def __enter__(self):
-        self.thread.start()
+        self.start()
         return self
 
     def __exit__(self, *unused):
+        self.stop()
+
+    def start(self):
+        self.ending.clear()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def stop(self):
         self.ending.set()
         self.thread.join()
         assert self.failure is None, self.failure

@@ -134,6 +134,13 @@ class Place:
         self.resolve(self.known)
         for namespace, device in (self.host, self.port), (self.namespace, "eth0"):
             offloads(namespace, device, False)
+        until(self.is_up, f"{self.port} is up")
+
+    def is_up(self):
+        """The kernel is a while about it, and drops packets meanwhile."""
+        inner, outer = link(self.namespace, "eth0"), link(self.host, self.port)
+        return inner["operstate"] == outer["operstate"] == "UP" and \
+            outer["linkinfo"]["info_slave_data"]["state"] == "forwarding"
 
     def unplug(self):
         self.host.ip(f"link delete {self.port}")
@@ -156,8 +163,8 @@ def marker(text):
     return b"\xff" * 6 + b"\x02" + b"\0" * 5 + struct.pack(">H", MARKER) + text.encode()
 
 
-def mac_of(namespace, device):
-    return json.loads(namespace.run("ip", "-j", "link", "show", device))[0]["address"]
+def link(namespace, device):
+    return json.loads(namespace.run("ip", "-j", "-d", "link", "show", device))[0]
 
 
 def offloads(namespace, device, are_on):
@@ -204,7 +211,7 @@ class Network:
         with self.host:
             for version in ("ipv4", "ipv6"):
                 pathlib.Path(f"/proc/sys/net/{version}/conf/all/forwarding").write_text("1")
-        bridge, uplink = mac_of(self.host, "br0"), mac_of(self.host, "uplink")
+        bridge, uplink = (link(self.host, name)["address"] for name in ("br0", "uplink"))
         self.host.ip("link set uplink nomaster", *(
             line for place, device in ((self.outside, "uplink"), *(
                 (guest, "br0") for guest in self.guests.values()))

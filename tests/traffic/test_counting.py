@@ -3,10 +3,13 @@
 """Every byte of an IP packet is counted once: for its address, its direction, and its kind. Against
 the capture, and against arithmetic where what was sent is known beforehand."""
 
+import socket
+import struct
+
 import pytest
 
-from metered import Meter
-from network import NEIGHBOUR, NEIGHBOUR6, NOBODY, OUTSIDE, OUTSIDE6
+from metered import Meter, Watch
+from network import NEIGHBOUR, NEIGHBOUR6, NOBODY, OUTSIDE, OUTSIDE6, TAPS
 
 A, A_SECOND, A6 = "10.0.0.2", "10.0.0.4", "2001:db8::2"
 B, B6 = "10.0.0.3", "2001:db8::3"
@@ -67,11 +70,14 @@ def test_each_address_at_each_tap_is_apart(network, watch):
                       ("vnet-b", B6): (size6, 0, 0, 0)}
 
 
-def test_a_source_that_is_not_the_guests_is_nobodys(network, watch):
+def test_what_is_from_or_for_others_is_nobodys(network, watch):
     guest = network.guests["vnet-a"]
     for source, target in (B, OUTSIDE), (B6, OUTSIDE6), (NOBODY, OUTSIDE), (B, NEIGHBOUR):
-        network.udp(source, target, 1000, 20, place=guest)
-    watch.oracle.drain()
+        network.udp(source, target, 1000, 20, place=guest)  # a spoofed source
+    with network.outside.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        for _ in range(9):
+            wire.sendto(bytes(72), (NOBODY, 5000))
+    watch.oracle.wait_packets("vnet-a", NOBODY, (9, 20, 0, 0))
     assert watch.oracle.sums("vnet-a", B) == (0, 20 * 1028, 0, 20 * 1028)
     passed = watch.check_exact()
     assert set(passed.values()) == {NOTHING}
@@ -79,13 +85,53 @@ def test_a_source_that_is_not_the_guests_is_nobodys(network, watch):
         assert not watch.meter.is_known("vnet-a", address)
 
 
-def test_what_comes_for_nobody_is_nobodys(network, watch):
-    with network.outside.namespace.socket(2, 2) as wire:  # IPv4, datagrams
-        for _ in range(9):
-            wire.sendto(bytes(72), (NOBODY, 5000))
-    watch.oracle.wait_packets("vnet-a", NOBODY, (9, 0, 0, 0))
-    assert set(watch.check_exact().values()) == {NOTHING}
-    assert not watch.meter.is_known("vnet-a", NOBODY)
+def send_frames(sender, receiver, source, target, tag=b"", padded=0):
+    """Three of an IP packet of 40 bytes; its checksum is wrong, so nobody answers."""
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, socket.IPPROTO_UDP, 0,
+                     socket.inet_aton(source), socket.inet_aton(target)) + bytes(20)
+    frame = bytes.fromhex((receiver.mac + sender.mac).replace(":", "")) + tag + b"\x08\x00" + ip
+    with sender.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind(("eth0", 0))
+        for _ in range(3):
+            wire.send(frame.ljust(padded, b"\0"))
+
+
+def test_tags_do_not_count_and_padding_does(network, watch):
+    guest, outside = network.guests["vnet-a"], network.outside
+    send_frames(guest, outside, A, OUTSIDE, tag=b"\x81\x00\x00\x05")
+    send_frames(outside, guest, OUTSIDE, A, tag=b"\x81\x00\x00\x05")
+    send_frames(guest, outside, A_SECOND, OUTSIDE, padded=60)
+    watch.oracle.wait_packets("vnet-a", A, (3, 3, 0, 0))
+    watch.oracle.wait_packets("vnet-a", A_SECOND, (0, 3, 0, 0))
+    watch.finish()
+    assert watch.meter.values("vnet-a", A, watch.begin, watch.end) == (120, 120, 0, 0)
+    assert watch.meter.values("vnet-a", A_SECOND, watch.begin, watch.end) == (0, 3 * 46, 0, 0)
+
+
+def test_the_same_address_at_two_taps_is_two_instances(network, oracle, start, tmp_path):
+    """As in networks of tenants that know nothing of each other."""
+    meter = Meter(start, tmp_path, taps={"vnet-a": [A], "vnet-b": [A]})
+    watch = Watch(meter, oracle, meter.begin)
+    first = network.udp(A, OUTSIDE, 100, 3)
+    second = network.udp(A, OUTSIDE, 200, 5, place=network.guests["vnet-b"])
+    passed = watch.check_exact()
+    assert passed == {("vnet-a", A): (0, first, 0, 0), ("vnet-b", A): (0, second, 0, 0)}
+
+
+def test_an_address_that_moves_to_another_tap_is_counted_to_its_last_packet(network, oracle, meter):
+    sent = network.udp(A_SECOND, OUTSIDE, 100, 3)
+    meter.tick()
+    meter.worker.stop()
+    sent += network.udp(A_SECOND, OUTSIDE, 200, 5)
+    meter.instances.write({"vnet-a": [A, A6], "vnet-b": [*TAPS["vnet-b"], A_SECOND]})
+    meter.start_worker()
+    begin = meter.tick()
+    network.udp(A_SECOND, OUTSIDE, 300)  # it is nobody's here now
+    moved = network.udp(A_SECOND, OUTSIDE, 400, 7, place=network.guests["vnet-b"])
+    end = meter.tick()
+    assert meter.usage("vnet-a", A_SECOND, "vmnetwork_out", meter.begin, end)["value"] == sent
+    assert meter.values("vnet-b", A_SECOND, begin, end) == (0, moved, 0, 0)
+    meter.check_lives()
 
 
 def test_configured_prefixes_decide_what_is_internal(network, oracle, start, tmp_path):

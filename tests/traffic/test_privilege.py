@@ -15,7 +15,7 @@ import pytest
 
 import harness
 from metered import Meter, capabilities
-from network import OUTSIDE
+from network import NEIGHBOUR, OUTSIDE
 
 A = "10.0.0.2"
 NET_ADMIN = 1 << 12
@@ -51,7 +51,7 @@ def give_capability(path):
 
 
 def assert_metering_without_traffic(meter):
-    meter.wait_rounds(4)
+    meter.wait_rounds(3)
     assert meter.worker.count_lines("traffic") == 1, meter.worker.tail()
     assert not any(meter.series(tap) for tap in meter.instances.taps)
 
@@ -97,6 +97,31 @@ def test_the_worker_needs_none_if_the_program_has_its_own(network, oracle, start
     begin = meter.tick()
     sent = network.udp(A, OUTSIDE, 100, 7)
     assert meter.values("vnet-a", A, begin, meter.tick()) == (0, sent, 0, 0)
+
+
+def once(meter):
+    """The values of vmnetwork by (instance, address), of kanyun-worker --once."""
+    command = [os.path.join(harness.BUILD, harness.Worker.path), "-c", "/dev/null", "--once"]
+    for option in meter.options:
+        command += ["-o", option]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=harness.TIMEOUT,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    return {(reading["uuid"], entry[1]): entry[2]
+            for reading in json.loads(done.stdout)["readings"]["readings"]
+            for entry in reading["data"] if entry[0] == "vmnetwork"}
+
+
+def test_what_reads_once_changes_nothing(network, start, tmp_path):
+    meter = Meter(start, tmp_path)
+    sent, inside = network.udp(A, OUTSIDE, 100, 7), network.udp(A, NEIGHBOUR, 50, 3)
+    meter.worker.stop()
+    rules = network.host.run("nft", "-a", "list", "ruleset")
+    assert once(meter)[meter.instances.uuids["vnet-a"], A] == [sent, 0, sent, 0, inside]
+    assert network.host.run("nft", "-a", "list", "ruleset") == rules
+    network.host.run("nft", "delete", "table", "netdev", "kanyun")
+    assert not once(meter)
+    assert not network.host.run("nft", "list", "tables")
 
 
 def test_only_taps_of_the_pattern_are_metered(network, start, tmp_path):
