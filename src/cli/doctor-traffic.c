@@ -41,6 +41,11 @@ void doctor_check_traffic(struct doctor *doctor, const struct config *config)
 		doctor_find(doctor, FINDING_OK, "traffic", "", "is not metered: [traffic] source");
 		return;
 	}
+	if (strcmp(source, "iptables") == 0) {
+		doctor_find(doctor, FINDING_OK, "traffic", "",
+			"is read from accounting rules of iptables");
+		return;
+	}
 	traffic_program(config_text(config, "traffic", "helper"), path, sizeof(path));
 	r = ask_program(path, text);
 	if (r == 0)

@@ -97,6 +97,22 @@ static void open_meter(struct service *service)
 		error_set(&service->trouble, r, "%s", strerror(-r));
 }
 
+/* Negative: no memory. */
+static int find_answer(
+	struct service *service, const struct traffic_wish *wish, struct traffic_answer *ret_answer)
+{
+	bool is_accounting = wish->question == TRAFFIC_ACCOUNTING;
+
+	if (service->is_allowed && is_accounting)
+		return tables_ask(&service->arena, ret_answer);
+	if (service->is_allowed && !service->meter)
+		open_meter(service); /* what hindered it may be over */
+	if (service->meter)
+		return meter_ask(service->meter, wish, &service->arena, ret_answer);
+	snprintf(ret_answer->problem, sizeof(ret_answer->problem), "%s", service->trouble.text);
+	return 0;
+}
+
 static bool serve(struct service *service)
 {
 	struct cursor cursor = cursor_over(service->question.bytes, service->question.size);
@@ -104,18 +120,8 @@ static bool serve(struct service *service)
 	struct traffic_wish wish;
 
 	arena_clear(&service->arena);
-	if (traffic_decode_wish(&cursor, &service->arena, &wish) < 0)
-		return false;
-	if (service->is_allowed && !service->meter)
-		open_meter(service); /* what hindered it may be over */
-	if (*service->trouble.text)
-		snprintf(answer.problem, sizeof(answer.problem), "%s", service->trouble.text);
-	else if (wish.question == TRAFFIC_ACCOUNTING && tables_ask(&service->arena, &answer) < 0)
-		return false;
-	else if (wish.question != TRAFFIC_ACCOUNTING &&
-		 meter_ask(service->meter, &wish, &service->arena, &answer) < 0)
-		return false;
-	return send_answer(service, &answer);
+	return traffic_decode_wish(&cursor, &service->arena, &wish) == 0 &&
+	       find_answer(service, &wish, &answer) == 0 && send_answer(service, &answer);
 }
 
 static void serve_all(struct service *service)
@@ -146,10 +152,10 @@ static int run(bool is_check, bool is_accounting)
 	buffer_init(&service.question, TRAFFIC_MESSAGE_MAX);
 	buffer_init(&service.answer, TRAFFIC_MESSAGE_MAX);
 	service.is_allowed = reduce_capabilities(is_accounting);
-	if (service.is_allowed)
-		open_meter(&service);
-	else
+	if (!service.is_allowed)
 		error_set(&service.trouble, -EPERM, "it has not CAP_NET_ADMIN");
+	else if (is_check)
+		open_meter(&service);
 	if (is_check)
 		r = check(&service);
 	else

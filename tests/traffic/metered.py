@@ -4,6 +4,7 @@
 namespace; and what they say against what the capture saw."""
 
 import json
+import os
 import pathlib
 import threading
 import time
@@ -16,6 +17,13 @@ from network import OUTSIDE, TAPS
 # In the order of Oracle.sums, and of the columns from 1 on.
 METRICS = ("vmnetwork_in", "vmnetwork_out", "vmnetwork_internal_in", "vmnetwork_internal_out")
 CPU_RATE = 7
+
+
+def without_hook(name):
+    """The environment of a worker on whose kernel nftables has no such hook in netdev."""
+    return {"LD_PRELOAD": os.path.join(harness.BUILD, "tests/traffic/libno-hook.so"),
+            "KANYUN_NO_HOOK": name,
+            "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
 
 
 def ms_now():

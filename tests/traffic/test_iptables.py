@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from metered import METRICS, Meter
+from metered import METRICS, Meter, without_hook
 from network import NEIGHBOUR, OUTSIDE
 
 A, B = "10.0.0.2", "10.0.0.3"
@@ -108,3 +108,12 @@ def test_rules_that_are_made_anew_count_from_zero(network, iptables, meter):
     # What passed without a rule is lost, and said to be.
     lost = meter.usage("vnet-a", A, "vmnetwork_out", begin, end)
     assert lost["uncertainty"] is None and lost["reasons"], lost
+
+
+def test_they_need_nothing_of_nftables(network, iptables, start, tmp_path):
+    meter = Meter(start, tmp_path, "traffic.source=iptables", is_metering=False,
+                  environment=without_hook("ingress"))
+    begin = meter.tick(LABELS)
+    came, went, other = send(network)
+    end = meter.tick(LABELS)
+    assert [each["value"] for each in external(meter, begin, end)] == [came, went, other]

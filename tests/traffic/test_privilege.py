@@ -149,4 +149,5 @@ def test_the_doctor_says_what_is_missing(network):
     assert "setcap" in weak["advice"]
     absent = doctor("traffic.helper=/nonexistent/kanyun-traffic")
     assert absent["finding"] == "warning" and "/nonexistent" in absent["text"]
-    assert doctor("traffic.source=none")["finding"] == "ok"
+    for source in "none", "iptables":
+        assert doctor(f"traffic.source={source}")["finding"] == "ok"
