@@ -138,14 +138,15 @@ def test_an_instance_is_shown_with_its_plots_marks_and_gaps(browser, cloud):
 
 
 def rate_of(browser, cloud, begin):
-    """The mean rate of the step from `begin` on, by the table and by the API, in KiB/s."""
+    """The mean rate of the step from `begin` on, by the table and by the API, in KiB/s; of the time
+    that is known of it."""
     browser.one("#card-network summary").click()
     browser.wait_text("KiB/s", "#card-network tbody")
     shown = float(re.search(r"([\d.]+) KiB/s", browser.text("#card-network tbody"))[1])
     [usage] = usages(
         cloud, f"id={identity('web-02')}&metric=nic_incoming&from={begin}&to={begin + 20}"
     )["nic_incoming"]
-    return shown, usage["value"] / 20 / 1024
+    return shown, usage["value"] * 1000 / usage["covered_ms"] / 1024
 
 
 def test_a_point_is_the_mean_rate_of_its_step(browser, cloud):
