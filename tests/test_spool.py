@@ -410,9 +410,14 @@ def test_a_damaged_segment_is_a_gap_and_the_rest_is_used(start_worker, tmp_path)
     path = segments(tmp_path / "spool")[-1]
     data = bytearray(path.read_bytes())
     victim = found[4]
-    at = data.index(struct.pack(">Q", victim.sequence) + struct.pack(">Q", victim.previous)) - 16
-    data[at + 80] ^= 0x10
-    path.write_bytes(data[:-7])
+
+    def place_of(record):
+        return data.index(struct.pack(">Q", record.sequence) +
+                          struct.pack(">Q", record.previous)) - 16
+
+    data[place_of(victim) + 80] ^= 0x10
+    # Within the last whole one: behind it there may be a part of one more.
+    path.write_bytes(data[:place_of(found[-1]) + 80])
     with PlainServer() as server:
         worker = start_worker(server.ports)
         worker.wait_line("the spool is damaged in 1 places: 2 messages are lost")

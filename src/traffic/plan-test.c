@@ -389,5 +389,6 @@ int main(void)
 		cmocka_unit_test(messages_are_heard_as_they_were_said),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
