@@ -138,13 +138,14 @@ def test_an_instance_is_shown_with_its_plots_marks_and_gaps(browser, cloud):
 
 
 def rate_of(browser, cloud, begin):
-    """The mean rate of the step from `begin` on, by the table and by the API, in KiB/s; of the time
-    that is known of it."""
+    """The mean rate of the first step, which begins then, by the table and by the API, in KiB/s; of
+    the time that is known of it."""
     browser.one("#card-network summary").click()
     browser.wait_text("KiB/s", "#card-network tbody")
-    shown = float(re.search(r"([\d.]+) KiB/s", browser.text("#card-network tbody"))[1])
+    step = int(re.search(r"a point each (\d+) s", browser.text("#shown"))[1])
+    shown = float(re.search(r"([\d.]+) KiB/s", browser.text("#card-network tbody tr"))[1])
     [usage] = usages(
-        cloud, f"id={identity('web-02')}&metric=nic_incoming&from={begin}&to={begin + 20}"
+        cloud, f"id={identity('web-02')}&metric=nic_incoming&from={begin}&to={begin + step}"
     )["nic_incoming"]
     return shown, usage["value"] * 1000 / usage["covered_ms"] / 1024
 
