@@ -25,7 +25,7 @@ struct run {
 	/* The times of its last readings, without QEMU, of QEMU and of external traffic; each is
 	 * later than the last. */
 	int64_t read_ms, answered_ms, traffic_ms;
-	int64_t used_ms; /* CLOCK_BOOTTIME: when the last answer of QEMU's came that was used */
+	int64_t used_ms;  /* CLOCK_BOOTTIME: when the last answer of QEMU's came that was used */
 	int64_t state_ms; /* its last state sample; 0: none yet */
 	int64_t state, reason;
 	int64_t cpu_ns; /* CPU time as last read */
