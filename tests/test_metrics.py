@@ -191,6 +191,8 @@ def test_the_server_counts_what_comes_and_what_it_refuses(server):
     with Peer(server, worker="w1", spool="w1") as peer:
         peer.send("3", b"no JSON")
         server.wait_counter("refused_json", 1)
+    server.questions.ask_raw([b"msg_type", b"uuid",
+                              b'{"method": "store.latest", "args": {"from": "x"}}'])
     scraped = Scraped(server)
     counters = server.counters()
     check(scraped)
@@ -207,6 +209,7 @@ def test_the_server_counts_what_comes_and_what_it_refuses(server):
     assert scraped("kanyun_server_acknowledgement_seconds_bucket", le="+Inf") == "1"
     assert scraped("kanyun_server_store_is_failing") == "0"
     assert int(scraped("kanyun_server_questions_total", method="status", code="0")) >= 1
+    assert scraped("kanyun_server_questions_total", method="store.latest", code="400") == "1"
 
 
 def test_the_server_tells_how_far_each_worker_is(server):

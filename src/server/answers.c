@@ -109,17 +109,21 @@ static json_t *answer_store(
 	return answer_new(code_of(r), error_text(&err, r), NULL);
 }
 
-/* The methods by number. */
-static const char *const methods[] = { "status", "workers", "store.instances", "store.scan",
-	"store.sources", "store.records", "store.put" };
+/* The methods by number: our own, then the store's; NULL behind the last. */
+static const char *method_name(size_t number)
+{
+	static const char *const own[] = { "status", "workers" };
+
+	return number < ARRAY_SIZE(own) ? own[number] : remote_method(number - ARRAY_SIZE(own));
+}
 
 static size_t method_number(const char *method)
 {
 	size_t i = 0;
 
-	while (i < ARRAY_SIZE(methods) && strcmp(methods[i], method) != 0)
+	while (method_name(i) && strcmp(method_name(i), method) != 0)
 		i++;
-	return i < ARRAY_SIZE(methods) ? i : SIZE_MAX;
+	return method_name(i) ? i : SIZE_MAX;
 }
 
 static json_t *answer_method(
@@ -152,7 +156,12 @@ static json_t *answer_and_count(
 
 void answers_expose_questions(const struct answers *answers, struct exposition *to)
 {
-	questions_expose(&answers->counters->questions, methods, ARRAY_SIZE(methods),
+	const char *names[QUESTIONS_METHODS_MAX];
+	size_t count = 0;
+
+	while (count < ARRAY_SIZE(names) && (names[count] = method_name(count)))
+		count++;
+	questions_expose(&answers->counters->questions, names, count,
 		"kanyun_server_questions_total", "kanyun_server_question_seconds", to);
 }
 

@@ -248,6 +248,11 @@ static const struct {
 	{ "store.put", answer_put },
 };
 
+const char *remote_method(size_t number)
+{
+	return number < ARRAY_SIZE(methods) ? methods[number].name : NULL;
+}
+
 bool remote_is_method(const char *method)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)

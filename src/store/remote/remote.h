@@ -28,6 +28,9 @@ MUST_CHECK int remote_store_ask(struct store *store, const char *method, const j
 /* The answering side. Is this method one of the store's? */
 bool remote_is_method(const char *method);
 
+/* All of them, by number from 0; NULL behind the last. */
+const char *remote_method(size_t number);
+
 /* Answers it: 0, and payload holds the frame of bytes; else as the store returned, and err says
  * why. Any thread. */
 MUST_CHECK int remote_answer(struct store *store, const struct request *request,
