@@ -16,12 +16,12 @@ enum { TEXT_MAX = 8 * 1024 * 1024 };
 static void write_rule(
 	struct buffer *to, const struct accounting_entry *entry, const char *option, uint64_t bytes)
 {
-	char address[INET6_ADDRSTRLEN];
+	char address[TRAFFIC_LABEL_MAX + 1];
 
 	buffer_print(to,
 		"[0:%" PRIu64 "] -A f %s e -m comment --comment \"%" PRId64
 		" %s accounting rule\"\n",
-		bytes, option, entry->id, accounting_address(entry, address));
+		bytes, option, entry->id, traffic_address_format(&entry->address, address));
 }
 
 static void check_again(const struct accounting *accounting)
@@ -50,7 +50,7 @@ static void check_again(const struct accounting *accounting)
 		if (one->id != other->id || one->has_in != other->has_in ||
 			one->has_out != other->has_out || one->in_bytes != other->in_bytes ||
 			one->out_bytes != other->out_bytes ||
-			memcmp(one->address, other->address, sizeof(one->address)) != 0)
+			memcmp(&one->address, &other->address, sizeof(one->address)) != 0)
 			abort();
 	}
 }

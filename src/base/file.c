@@ -127,3 +127,14 @@ int file_read(
 	close(fd);
 	return r;
 }
+
+void file_read_line(const char *path, char *to, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, to, size - 1);
+
+	to[n < 0 ? 0 : n] = '\0';
+	to[strcspn(to, "\n")] = '\0';
+	if (fd >= 0)
+		close(fd);
+}

@@ -23,3 +23,6 @@ MUST_CHECK int file_replace(const char *path, const void *bytes, size_t size);
  * its stat. -EINVAL: it is none; -EFBIG; or -errno, with a text. */
 MUST_CHECK int file_read(
 	const char *path, size_t max, char **ret_text, struct stat *ret_stat, struct error *err);
+
+/* The first line of a small file of the kernel's, cut to fit, "" if it cannot be read. */
+void file_read_line(const char *path, char *to, size_t size);

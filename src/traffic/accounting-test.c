@@ -28,7 +28,7 @@ static const char *only_entry(const struct accounting *accounting)
 {
 	const struct accounting_entry *entry = accounting->entries;
 	static char text[256];
-	char address[INET6_ADDRSTRLEN], in[32] = "-", out[32] = "-";
+	char address[TRAFFIC_LABEL_MAX + 1], in[32] = "-", out[32] = "-";
 
 	assert_int_equal(accounting->count, 1);
 	if (entry->has_in)
@@ -36,7 +36,7 @@ static const char *only_entry(const struct accounting *accounting)
 	if (entry->has_out)
 		snprintf(out, sizeof(out), "%llu", (unsigned long long)entry->out_bytes);
 	snprintf(text, sizeof(text), "%lld %s in %s out %s", (long long)entry->id,
-		accounting_address(entry, address), in, out);
+		traffic_address_format(&entry->address, address), in, out);
 	return text;
 }
 

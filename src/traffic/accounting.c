@@ -7,7 +7,6 @@
 
 #include "traffic/accounting.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +35,9 @@ struct words {
 	bool is_damaged;
 };
 
-struct address {
-	uint8_t family; /* 0: there is none */
-	uint8_t bytes[16];
-};
-
 struct head {
-	struct address source, destination;
-	bool is_out, is_in; /* by interface */
+	struct traffic_address source, destination; /* of the family 0: there is none */
+	bool is_out, is_in;                         /* by interface */
 };
 
 /* False: there is none, or the line is damaged. A backslash means something within quotes only. */
@@ -93,23 +87,19 @@ static bool read_counter(char *text, uint64_t *ret_bytes)
 }
 
 /* One address: a prefix is of all its bits. Changes the text. */
-static bool read_address(char *text, struct address *ret_address)
+static bool read_address(char *text, struct traffic_address *ret_address)
 {
-	struct address address = { .family = strchr(text, ':') ? AF_INET6 : AF_INET };
 	char *slash = strchr(text, '/');
 
-	if (slash && strcmp(slash, address.family == AF_INET ? "/32" : "/128") != 0)
+	if (slash && strcmp(slash, strchr(text, ':') ? "/128" : "/32") != 0)
 		return false;
 	if (slash)
 		*slash = '\0';
-	if (inet_pton(address.family, text, address.bytes) != 1)
-		return false;
-	*ret_address = address;
-	return true;
+	return traffic_address_parse(text, ret_address) == 0;
 }
 
 /* " 112 10.0.0.3 accounting rule "; changes the text. */
-static bool read_comment(char *text, int64_t *ret_id, struct address *ret_address)
+static bool read_comment(char *text, int64_t *ret_id, struct traffic_address *ret_address)
 {
 	char *id = text + strspn(text, " "), *address = strchr(id, ' '), *rest;
 
@@ -130,7 +120,7 @@ static bool read_comment(char *text, int64_t *ret_id, struct address *ret_addres
 /* What an option of the head says; false if the rule must be refused. */
 static bool read_option(struct head *head, char option, bool is_negated, char *value)
 {
-	struct address *address = option == 's' ? &head->source : &head->destination;
+	struct traffic_address *address = option == 's' ? &head->source : &head->destination;
 
 	switch (option) {
 	case 's':
@@ -168,7 +158,7 @@ static bool read_head(struct words *words, struct head *head)
 }
 
 /* The one comment of the rule that has our words. */
-static bool find_comment(struct words *words, int64_t *ret_id, struct address *ret_address)
+static bool find_comment(struct words *words, int64_t *ret_id, struct traffic_address *ret_address)
 {
 	bool is_found = false;
 
@@ -186,21 +176,18 @@ static bool find_comment(struct words *words, int64_t *ret_id, struct address *r
 	return is_found && !words->is_damaged;
 }
 
-static bool is_same(const struct address *a, const struct address *b)
-{
-	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
 /* Which direction of the address the rule counts; false if that is not known. */
-static bool read_direction(const struct head *head, const struct address *own, bool *ret_is_out)
+static bool read_direction(
+	const struct head *head, const struct traffic_address *own, bool *ret_is_out)
 {
-	const struct address *named = head->source.family ? &head->source : &head->destination;
+	const struct traffic_address *named =
+		head->source.family ? &head->source : &head->destination;
 
 	if (head->source.family && head->destination.family)
 		return false;
 	if (named->family) {
 		*ret_is_out = named == &head->source;
-		return is_same(named, own);
+		return memcmp(named, own, sizeof(*own)) == 0;
 	}
 	*ret_is_out = head->is_out;
 	return head->is_out || head->is_in;
@@ -210,7 +197,7 @@ static bool read_rule(const char *line, size_t size, struct accounting_entry *re
 {
 	struct words words = { .next = line, .end = line + size };
 	struct head head = { 0 };
-	struct address own;
+	struct traffic_address own;
 	uint64_t bytes;
 	bool is_out;
 	int64_t id;
@@ -222,8 +209,7 @@ static bool read_rule(const char *line, size_t size, struct accounting_entry *re
 	if (!read_head(&words, &head) || !find_comment(&words, &id, &own) ||
 		!read_direction(&head, &own, &is_out))
 		return false;
-	*ret_entry = (struct accounting_entry){ .id = id, .family = own.family };
-	memcpy(ret_entry->address, own.bytes, sizeof(own.bytes));
+	*ret_entry = (struct accounting_entry){ .id = id, .address = own };
 	*(is_out ? &ret_entry->has_out : &ret_entry->has_in) = true;
 	*(is_out ? &ret_entry->out_bytes : &ret_entry->in_bytes) = bytes;
 	return true;
@@ -278,9 +264,7 @@ static int compare_entries(const struct accounting_entry *a, const struct accoun
 {
 	if (a->id != b->id)
 		return a->id < b->id ? -1 : 1;
-	if (a->family != b->family)
-		return a->family < b->family ? -1 : 1;
-	return memcmp(a->address, b->address, sizeof(a->address));
+	return memcmp(&a->address, &b->address, sizeof(a->address)); /* the family first */
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -348,11 +332,4 @@ void accounting_deinit(struct accounting *accounting)
 {
 	free(accounting->entries);
 	*accounting = (struct accounting){ 0 };
-}
-
-const char *accounting_address(const struct accounting_entry *entry, char text[INET6_ADDRSTRLEN])
-{
-	if (!inet_ntop(entry->family, entry->address, text, INET6_ADDRSTRLEN))
-		text[0] = '\0';
-	return text;
 }

@@ -20,21 +20,20 @@
  * passed more than one of them: the first one counts and the others are refused, for nothing may be
  * counted twice. Lines without the words "accounting rule" are not looked at. */
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "traffic/protocol.h"
 
 /* More addresses are refused, and so is a rule of more bytes. */
 enum { ACCOUNTING_MAX = 16384, ACCOUNTING_LINE_MAX = 4096 };
 
 /* What the rules of one address say. A direction without a rule is not known: it is not zero. */
 struct accounting_entry {
-	int64_t id;          /* the instance's number */
-	uint8_t family;      /* AF_INET, AF_INET6 */
-	uint8_t address[16]; /* as inet_pton gives it; the rest is zero */
+	int64_t id; /* the instance's number */
+	struct traffic_address address;
 	bool has_in, has_out;
 	uint64_t in_bytes, out_bytes; /* at most INT64_MAX */
 };
@@ -50,6 +49,3 @@ MUST_CHECK int accounting_parse(const char *text, size_t size, struct accounting
 
 void accounting_deinit(struct accounting *accounting);
 CLEANUP_DEFINE_VALUE(struct accounting, accounting_deinit)
-
-/* The address as text; returns `text`. */
-const char *accounting_address(const struct accounting_entry *entry, char text[INET6_ADDRSTRLEN]);

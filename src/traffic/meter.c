@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "traffic/plan.h"
 
@@ -80,13 +81,9 @@ static bool can_hook(struct meter *meter, const char *hook, struct error *err)
 
 static int read_boot(char boot[BOOT_SIZE + 1])
 {
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	char text[BOOT_TEXT_SIZE] = "";
 
-	if (file && !fgets(text, sizeof(text), file))
-		*text = '\0';
-	if (file)
-		fclose(file);
+	file_read_line("/proc/sys/kernel/random/boot_id", text, sizeof(text));
 	memcpy(boot, text, BOOT_SIZE);
 	boot[BOOT_SIZE] = '\0';
 	return strspn(boot, "0123456789abcdef") == BOOT_SIZE ? 0 : -EIO;
@@ -181,11 +178,6 @@ static void name_rules(struct meter *meter, const struct traffic_wish *wish)
 	meter->has_layout = false; /* it was judged by another name */
 }
 
-static bool is_same_chain(const struct kernel_chain *a, const struct kernel_chain *b)
-{
-	return strcmp(a->name, b->name) == 0 && a->handles == b->handles;
-}
-
 /* Rules that are as right as the ones before, but others: they were taken away for a while. */
 static void doubt_replaced(struct kernel_layout *layout, const struct kernel_layout *before)
 {
@@ -197,7 +189,7 @@ static void doubt_replaced(struct kernel_layout *layout, const struct kernel_lay
 			k++;
 		if (k < layout->chain_count &&
 			strcmp(layout->chains[k].name, before->chains[i].name) == 0 &&
-			!is_same_chain(&layout->chains[k], &before->chains[i]))
+			layout->chains[k].handles != before->chains[i].handles)
 			layout->chains[k].right_rules = 0;
 	}
 }

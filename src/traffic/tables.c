@@ -30,15 +30,12 @@ static int save(const char *program, struct buffer *output)
 
 static struct traffic_counter counter_of(const struct accounting_entry *entry)
 {
-	struct traffic_counter counter = { .number = entry->id,
-		.address.family = entry->family == AF_INET ? 4 : 6,
+	return (struct traffic_counter){ .number = entry->id,
+		.address = entry->address,
 		.has[TRAFFIC_EXTERNAL_IN] = entry->has_in,
 		.has[TRAFFIC_EXTERNAL_OUT] = entry->has_out,
 		.bytes[TRAFFIC_EXTERNAL_IN] = (int64_t)entry->in_bytes,
 		.bytes[TRAFFIC_EXTERNAL_OUT] = (int64_t)entry->out_bytes };
-
-	memcpy(counter.address.bytes, entry->address, sizeof(counter.address.bytes));
-	return counter;
 }
 
 static int tell(const struct buffer *output, struct arena *arena, struct traffic_answer *answer)

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/program.h"
 #include "base/signals.h"
@@ -245,17 +246,6 @@ static void configure(struct worker *worker)
 		worker->interval_ms = worker->heartbeat_ms;
 }
 
-static void read_boot_id(char to[BOOT_ID_SIZE])
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	if (!file || !fgets(to, BOOT_ID_SIZE, file))
-		to[0] = '\0';
-	to[strcspn(to, " \n")] = '\0';
-	if (file)
-		fclose(file);
-}
-
 static int start_clock(struct worker *worker)
 {
 	char boot_id[BOOT_ID_SIZE], path[PATH_MAX];
@@ -263,7 +253,7 @@ static int start_clock(struct worker *worker)
 
 	snprintf(path, sizeof(path), "%s/clock",
 		config_text(worker->program->config, "worker", "spool_dir"));
-	read_boot_id(boot_id);
+	file_read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
 	r = steady_clock_new(clock_system(), path, boot_id, &steady);
 	if (r < 0)
 		return r;

@@ -3,29 +3,17 @@
 #include "collect/libvirt/epoch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "model/batch.h"
 
 enum { STAT_START_FIELD = 22 };
-
-/* The first line of a small file, "" if it cannot be read. */
-static void read_line(const char *path, char *to, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, to, size - 1);
-
-	to[n < 0 ? 0 : n] = '\0';
-	to[strcspn(to, "\n")] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
 
 int epoch_parse_stat(const char *stat, int64_t *ret_ticks)
 {
@@ -49,11 +37,11 @@ static bool find_process(const char *pid_file, int64_t *ret_pid, int64_t *ret_ti
 {
 	char text[1024], path[64];
 
-	read_line(pid_file, text, sizeof(text));
+	file_read_line(pid_file, text, sizeof(text));
 	if (text_to_i64(text, ret_pid) < 0 || *ret_pid <= 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", *ret_pid);
-	read_line(path, text, sizeof(text));
+	file_read_line(path, text, sizeof(text));
 	return epoch_parse_stat(text, ret_ticks) == 0;
 }
 
@@ -76,7 +64,7 @@ void epoch_of_domain(const char *host, const char *name, const struct clock *clo
 	*ret_start_ms = EPOCH_START_UNKNOWN;
 	if (snprintf(path, sizeof(path), "/run/libvirt/qemu/%s.pid", name) >= (int)sizeof(path))
 		return;
-	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
+	file_read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
 	if (!*boot_id || !find_process(path, &pid, &ticks))
 		return;
 	if (snprintf(to, size, "%s/%s/%" PRId64 "/%" PRId64, host, boot_id, pid, ticks) >=
