@@ -105,8 +105,6 @@ static int read_all(struct store *store, const struct gather_question *question,
 		context.parameter = question->parameter;
 	for (size_t i = 0; r == 0 && i < question->identity->key_count; i++) {
 		struct store_scan one = { .instance = question->identity->keys[i],
-			.group = question->group,
-			.columns = question->columns,
 			.parameter = context.parameter,
 			.from_ms = question->from_ms,
 			.to_ms = question->to_ms,
@@ -114,6 +112,7 @@ static int read_all(struct store *store, const struct gather_question *question,
 			.edge_count = question->edge_count,
 			.maximum = maximum - MIN_OF(maximum, gather->samples) };
 
+		one.columns[question->group] = question->columns;
 		context.is_legacy = !one.instance.has_uuid;
 		r = one.maximum
 			    ? scan(store, &context, &one, err)

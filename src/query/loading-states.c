@@ -158,8 +158,7 @@ static int scan_states(struct store *store, struct loading *loading, int64_t fro
 
 	for (size_t i = 0; r == 0 && i < loading->identity->key_count; i++) {
 		const struct store_scan scan = { .instance = loading->identity->keys[i],
-			.group = METRIC_GROUP_STATE,
-			.columns = 3,
+			.columns = { [METRIC_GROUP_STATE] = 3 },
 			.from_ms = from_ms,
 			.to_ms = to_ms,
 			.maximum = TIMELINE_SAMPLES_MAX };

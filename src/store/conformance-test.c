@@ -190,12 +190,11 @@ static int print_series(void *context, const struct store_series *series)
 
 static struct store_scan scan_of(enum metric_group group, int64_t from_ms, int64_t to_ms)
 {
-	struct store_scan scan = { .group = group,
-		.columns = 0xffff,
-		.from_ms = BASE_MS + from_ms,
-		.to_ms = BASE_MS + to_ms,
-		.maximum = 100000 };
+	struct store_scan scan = {
+		.from_ms = BASE_MS + from_ms, .to_ms = BASE_MS + to_ms, .maximum = 100000
+	};
 
+	scan.columns[group] = 0xffff;
 	scan.instance.has_uuid = true;
 	assert_int_equal(uuid_parse(UUID, &scan.instance.uuid), 0);
 	return scan;
@@ -410,7 +409,7 @@ static void columns_and_parameter_choose_what_is_scanned(void **state)
 	append(fixture, &item, 1);
 	item.parameter = "vnet1";
 	append(fixture, &item, 1);
-	scan.columns = 2;
+	scan.columns[METRIC_GROUP_NIC] = 2;
 	scan.parameter = "vnet1";
 	assert_string_equal(scan_text(fixture, &scan), "nic_outgoing vnet1 e 0: 1000=6\n");
 }

@@ -40,6 +40,35 @@ int store_scan(struct store *store, const struct store_scan *scan, store_series_
 	return store->ops->scan(store, scan, each, context, err);
 }
 
+struct surveying {
+	store_survey_fn each;
+	void *context;
+	size_t instance;
+};
+
+static int take_series(void *context, const struct store_series *series)
+{
+	const struct surveying *surveying = context;
+
+	return surveying->each(surveying->context, surveying->instance, series);
+}
+
+int store_survey(struct store *store, const struct instance_key *instances, size_t count,
+	const struct store_scan *scan, store_survey_fn each, void *context, struct error *err)
+{
+	struct surveying surveying = { each, context, 0 };
+	struct store_scan one = *scan;
+	int r = 0;
+
+	if (store->ops->survey)
+		return store->ops->survey(store, instances, count, scan, each, context, err);
+	for (; surveying.instance < count && r == 0; surveying.instance++) {
+		one.instance = instances[surveying.instance];
+		r = store_scan(store, &one, take_series, &surveying, err);
+	}
+	return r;
+}
+
 int store_latest(struct store *store, const struct store_recent *recent, store_latest_fn each,
 	void *context, struct error *err)
 {

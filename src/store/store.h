@@ -98,19 +98,19 @@ typedef int (*store_instance_fn)(void *context, const struct store_instance *ins
 /* What is asked of one instance. */
 struct store_scan {
 	struct instance_key instance;
-	enum metric_group group;
-	uint32_t columns;      /* bit per column that is wanted */
-	const char *parameter; /* only this one; NULL: all */
+	uint32_t columns[_METRIC_GROUP_COUNT]; /* bit per column that is wanted */
+	const char *parameter;                 /* only this one; NULL: all */
 	/* Wanted are the samples from `from_ms` to `to_ms`, both included, and of each series the
 	 * last one before and the first one after, which interpolation at the edges needs. */
 	int64_t from_ms, to_ms;
 	/* NULL: every sample. Else, of counters, only what matters at these times, which ascend:
 	 * the samples around each of them and around the first and last sample of every track of
-	 * the scan, and both sides of each fall. Usage between the times, its uncertainty and the
-	 * falls are the same as with every sample. */
+	 * the instance, and both sides of each fall. Usage between the times, its uncertainty and
+	 * the falls are the same as with every sample. */
 	const int64_t *edges_ms;
 	size_t edge_count;
-	size_t maximum; /* samples in all, before any are left out */
+	bool thins_states; /* likewise of states, with both sides of each change */
+	size_t maximum;    /* samples in all, before any are left out */
 };
 
 /* The samples of one column in one segment of one epoch, by time, each time once. Lives during the
@@ -134,7 +134,7 @@ struct store_recent {
 	size_t maximum;                        /* samples in all */
 };
 
-enum { RECENT_COUNT_MAX = 16 };
+enum { RECENT_COUNT_MAX = 16, SURVEY_INSTANCES_MAX = 1000 };
 
 /* One instance, and a series for each column of each of its tracks that has any. Lives during the
  * callback. */
@@ -145,6 +145,8 @@ struct store_latest {
 };
 
 typedef int (*store_series_fn)(void *context, const struct store_series *series);
+/* A series of the instance with that number. */
+typedef int (*store_survey_fn)(void *context, size_t instance, const struct store_series *series);
 typedef int (*store_latest_fn)(void *context, const struct store_latest *latest);
 typedef int (*store_source_fn)(void *context, const struct store_source *source);
 typedef int (*store_record_fn)(void *context, const struct store_record *record);
@@ -173,10 +175,17 @@ struct store_ops {
 	int (*instances)(struct store *store, const struct store_filter *filter,
 		store_instance_fn each, void *context, struct error *err);
 
-	/* Series ordered by parameter, epoch, life, segment, column. No instance of that key: 0 and
-	 * no call. */
+	/* Series ordered by group, parameter, epoch, life, segment, column. No instance of that
+	 * key: 0 and no call. */
 	int (*scan)(struct store *store, const struct store_scan *scan, store_series_fn each,
 		void *context, struct error *err);
+
+	/* The same of at most SURVEY_INSTANCES_MAX instances, all with a UUID, whose keys stand for
+	 * that of the scan; the maximum is of each of them. In their order. Optional: else they are
+	 * scanned one by one. */
+	int (*survey)(struct store *store, const struct instance_key *instances, size_t count,
+		const struct store_scan *scan, store_survey_fn each, void *context,
+		struct error *err);
 
 	/* The newest samples of all instances, in the order of their first appearance, as far as
 	 * they are in memory: those committed within seal_after_ms are. STORE_TOO_MUCH: more than
@@ -217,6 +226,8 @@ MUST_CHECK int store_instances(struct store *store, const struct store_filter *f
 	store_instance_fn each, void *context, struct error *err);
 MUST_CHECK int store_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
 	void *context, struct error *err);
+MUST_CHECK int store_survey(struct store *store, const struct instance_key *instances, size_t count,
+	const struct store_scan *scan, store_survey_fn each, void *context, struct error *err);
 MUST_CHECK int store_latest(struct store *store, const struct store_recent *recent,
 	store_latest_fn each, void *context, struct error *err);
 MUST_CHECK int store_maintain(struct store *store, int64_t now_ms, int64_t keep_from_ms,

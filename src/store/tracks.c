@@ -289,8 +289,7 @@ void track_extend(struct track *track, int64_t first_ms, int64_t last_ms, uint16
 	resident->groups |= 1u << track->group;
 }
 
-/* The place of the first row that is not before time_ms. */
-static size_t lower_bound(const struct row *rows, size_t count, int64_t time_ms)
+size_t rows_lower_bound(const struct row *rows, size_t count, int64_t time_ms)
 {
 	size_t low = 0, high = count;
 
@@ -307,7 +306,7 @@ static size_t lower_bound(const struct row *rows, size_t count, int64_t time_ms)
 	return low;
 }
 
-static int make_row_room(
+int rows_make_room(
 	struct row **rows, int64_t **values, size_t count, size_t *room, unsigned int columns)
 {
 	size_t wanted = *room ? *room * 2 : 4;
@@ -350,7 +349,8 @@ static void complete_row(struct row *row, int64_t *kept, unsigned int columns, u
 int track_add_row(struct track *track, int64_t time_ms, uint16_t present, const int64_t *values,
 	uint64_t journal, struct store_tally *tally)
 {
-	size_t place = lower_bound(track->rows, track->count, time_ms), columns = track->columns;
+	size_t place = rows_lower_bound(track->rows, track->count, time_ms),
+	       columns = track->columns;
 	unsigned int samples = (unsigned int)__builtin_popcount(present);
 	int r;
 
@@ -362,7 +362,8 @@ int track_add_row(struct track *track, int64_t time_ms, uint16_t present, const 
 		track->rows[place].journal = MAX_OF(track->rows[place].journal, journal);
 		return 0;
 	}
-	r = make_row_room(&track->rows, &track->values, track->count, &track->room, track->columns);
+	r = rows_make_room(
+		&track->rows, &track->values, track->count, &track->room, track->columns);
 	if (r < 0)
 		return r;
 	memmove(&track->rows[place + 1], &track->rows[place],
@@ -581,240 +582,4 @@ struct store_instance resident_listed(const struct resident *resident)
 {
 	return (struct store_instance){ resident->key, resident->infos, resident->info_count,
 		resident->first_ms, resident->last_ms, resident->groups };
-}
-
-static bool is_asked_for(const struct track *track, const struct store_scan *scan)
-{
-	return track->group == scan->group && track->last_ms &&
-	       (!scan->parameter || strcmp(scan->parameter, track->parameter) == 0);
-}
-
-static int compare_gathered(const void *a, const void *b)
-{
-	const struct track *one = ((const struct gathered *)a)->track;
-	const struct track *other = ((const struct gathered *)b)->track;
-	int order = strcmp(one->parameter, other->parameter);
-
-	if (order == 0)
-		order = strcmp(one->epoch, other->epoch);
-	if (order == 0)
-		order = strcmp(one->life, other->life);
-	if (order == 0)
-		order = (one->segment > other->segment) - (one->segment < other->segment);
-	return order;
-}
-
-static void start_gathering(
-	struct gathered *gathered, const struct track *track, const struct store_scan *scan)
-{
-	*gathered = (struct gathered){ .track = track,
-		.first_ms = track->first_ms,
-		.last_ms = track->last_ms,
-		.wanted = track->seen & (uint16_t)scan->columns };
-	for (size_t i = 0; i < METRIC_COLUMNS_MAX; i++) {
-		gathered->before_ms[i] = INT64_MIN;
-		gathered->after_ms[i] = INT64_MAX;
-	}
-}
-
-int gathering_init(
-	struct gathering *gathering, const struct tracks *tracks, const struct store_scan *scan)
-{
-	const struct resident *resident = tracks_find_resident(tracks, &scan->instance);
-	int r = 0;
-
-	*gathering = (struct gathering){ .scan = scan };
-	if (!resident)
-		return 0;
-	gathering->all = calloc(resident->track_count + 1, sizeof(*gathering->all));
-	if (!gathering->all)
-		return -ENOMEM;
-	for (size_t i = 0; i < resident->track_count; i++) {
-		const struct track *track = resident->tracks[i];
-
-		if (is_asked_for(track, scan))
-			start_gathering(&gathering->all[gathering->count++], track, scan);
-	}
-	qsort(gathering->all, gathering->count, sizeof(*gathering->all), compare_gathered);
-	for (size_t i = 0; i < gathering->count && r == 0; i++) {
-		const struct track *track = gathering->all[i].track;
-
-		for (size_t j = 0; j < track->count && r == 0; j++)
-			r = gathering_add(gathering, &gathering->all[i], track->rows[j].time_ms,
-				track->rows[j].present, &track->values[j * track->columns]);
-	}
-	return r;
-}
-
-void gathering_deinit(struct gathering *gathering)
-{
-	for (size_t i = 0; i < gathering->count; i++) {
-		free(gathering->all[i].rows);
-		free(gathering->all[i].values);
-	}
-	free(gathering->all);
-	*gathering = (struct gathering){ 0 };
-}
-
-int gathering_add(struct gathering *gathering, struct gathered *gathered, int64_t time_ms,
-	uint16_t present, const int64_t *values)
-{
-	const struct store_scan *scan = gathering->scan;
-	unsigned int columns = gathered->track->columns;
-	int r;
-
-	if (!(present & scan->columns))
-		return 0;
-	r = make_row_room(
-		&gathered->rows, &gathered->values, gathered->count, &gathered->room, columns);
-	if (r < 0)
-		return r;
-	gathered->rows[gathered->count] = (struct row){ time_ms, 0, present, false };
-	memcpy(&gathered->values[gathered->count * columns], values, columns * sizeof(*values));
-	gathered->count++;
-	for (unsigned int i = 0; i < columns; i++) {
-		if (present & 1u << i && time_ms < scan->from_ms)
-			gathered->before_ms[i] = MAX_OF(gathered->before_ms[i], time_ms);
-		if (present & 1u << i && time_ms > scan->to_ms)
-			gathered->after_ms[i] = MIN_OF(gathered->after_ms[i], time_ms);
-	}
-	if (time_ms >= scan->from_ms && time_ms <= scan->to_ms)
-		gathering->samples +=
-			(unsigned int)__builtin_popcount(present & (uint16_t)scan->columns);
-	return gathering->samples > scan->maximum ? STORE_TOO_MUCH : 0;
-}
-
-struct gathered *gathering_of(struct gathering *gathering, uint64_t track_id)
-{
-	for (size_t i = 0; i < gathering->count; i++)
-		if (gathering->all[i].track->id == track_id)
-			return &gathering->all[i];
-	return NULL;
-}
-
-/* Cuts to the window and one neighbour on each side. */
-static size_t cut(const struct sample *samples, size_t count, const struct store_scan *scan,
-	size_t *ret_first)
-{
-	size_t first = 0, end = count;
-
-	while (first + 1 < count && samples[first + 1].time_ms < scan->from_ms)
-		first++;
-	while (end > first + 1 && samples[end - 2].time_ms > scan->to_ms)
-		end--;
-	*ret_first = first;
-	return end - first;
-}
-
-/* Times at which counters matter, ascending. */
-struct moments {
-	int64_t *times_ms;
-	size_t count;
-};
-
-/* The scan's edges, and for what one track says of another its first and last row: what is around a
- * first row is around the moment before it. */
-static int find_moments(const struct gathering *gathering, struct moments *ret_moments)
-{
-	const struct store_scan *scan = gathering->scan;
-	size_t most = scan->edge_count + 2 * gathering->count;
-	struct moments moments = { NULL, 0 };
-
-	*ret_moments = moments;
-	if (!scan->edges_ms)
-		return 0;
-	moments.times_ms = calloc(most + 1, sizeof(*moments.times_ms));
-	if (!moments.times_ms)
-		return -ENOMEM;
-	for (size_t i = 0; i < scan->edge_count; i++)
-		moments.times_ms[moments.count++] = scan->edges_ms[i];
-	for (size_t i = 0; i < gathering->count; i++) {
-		const struct gathered *gathered = &gathering->all[i];
-		int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
-
-		for (size_t j = 0; j < gathered->count; j++) {
-			first_ms = MIN_OF(first_ms, gathered->rows[j].time_ms);
-			last_ms = MAX_OF(last_ms, gathered->rows[j].time_ms);
-		}
-		if (gathered->count == 0)
-			continue;
-		moments.times_ms[moments.count++] = first_ms - 1;
-		moments.times_ms[moments.count++] = last_ms;
-	}
-	qsort(moments.times_ms, moments.count, sizeof(*moments.times_ms), compare_i64);
-	*ret_moments = moments;
-	return 0;
-}
-
-/* Does a moment lie in [from, to)? Moments before `from` are passed for good. */
-static bool has_moment(const struct moments *moments, size_t *place, int64_t from_ms, int64_t to_ms)
-{
-	while (*place < moments->count && moments->times_ms[*place] < from_ms)
-		++*place;
-	return *place < moments->count && moments->times_ms[*place] < to_ms;
-}
-
-/* Leaves out the samples of a counter that matter at no moment. */
-static size_t thin(struct sample *samples, size_t count, const struct moments *moments)
-{
-	size_t kept = 0, place = 0;
-	bool is_wanted = true; /* the first one */
-
-	for (size_t i = 0; i < count; i++) {
-		bool is_last = i + 1 == count;
-		bool is_between =
-			is_last || samples[i + 1].value < samples[i].value ||
-			has_moment(moments, &place, samples[i].time_ms, samples[i + 1].time_ms);
-		struct sample sample = samples[i];
-
-		if (is_wanted || is_between)
-			samples[kept++] = sample;
-		is_wanted = is_between;
-	}
-	return kept;
-}
-
-static int finish_column(struct gathered *gathered, unsigned int column, struct sample *samples,
-	const struct gathering *gathering, const struct moments *moments, store_series_fn each,
-	void *context)
-{
-	const struct store_scan *scan = gathering->scan;
-	const struct track *track = gathered->track;
-	struct store_series series = { metric_of_column(track->group, column), track->parameter,
-		track->epoch, track->life, track->segment, track->start_ms, NULL, 0 };
-	size_t count = 0, first;
-
-	for (size_t i = 0; i < gathered->count; i++)
-		if (gathered->rows[i].present >> column & 1)
-			samples[count++] = (struct sample){ gathered->rows[i].time_ms,
-				gathered->values[i * track->columns + column] };
-	count = sample_sort(samples, count, NULL);
-	if (!series.metric || count == 0)
-		return 0;
-	series.count = cut(samples, count, scan, &first);
-	if (scan->edges_ms && series.metric->kind == METRIC_COUNTER)
-		series.count = thin(&samples[first], series.count, moments);
-	series.samples = &samples[first];
-	return each(context, &series) == 0 ? 0 : STORE_STOPPED;
-}
-
-int gathering_finish(struct gathering *gathering, store_series_fn each, void *context)
-{
-	struct moments moments;
-	int r = find_moments(gathering, &moments);
-
-	for (size_t i = 0; i < gathering->count && r == 0; i++) {
-		struct gathered *gathered = &gathering->all[i];
-		struct sample *samples = calloc(gathered->count + 1, sizeof(*samples));
-
-		if (!samples)
-			r = -ENOMEM;
-		for (unsigned int column = 0; column < gathered->track->columns && r == 0; column++)
-			if (gathering->scan->columns >> column & 1)
-				r = finish_column(gathered, column, samples, gathering, &moments,
-					each, context);
-		free(samples);
-	}
-	free(moments.times_ms);
-	return r;
 }

@@ -113,6 +113,13 @@ struct track *tracks_by_id(const struct tracks *tracks, uint64_t id);
 MUST_CHECK int track_add_row(struct track *track, int64_t time_ms, uint16_t present,
 	const int64_t *values, uint64_t journal, struct store_tally *tally);
 
+/* Room for one more row and its values. 0 or -ENOMEM. */
+MUST_CHECK int rows_make_room(
+	struct row **rows, int64_t **values, size_t count, size_t *room, unsigned int columns);
+
+/* The place of the first row that is not before time_ms. */
+size_t rows_lower_bound(const struct row *rows, size_t count, int64_t time_ms);
+
 /* The extent of rows that are elsewhere, and the columns they have. */
 void track_extend(struct track *track, int64_t first_ms, int64_t last_ms, uint16_t seen);
 
@@ -127,39 +134,3 @@ MUST_CHECK int resident_add_info(struct resident *resident, const struct instanc
 /* Does the listing ask for it? And as it is listed. */
 bool resident_matches(const struct resident *resident, const struct store_filter *filter);
 struct store_instance resident_listed(const struct resident *resident);
-
-/* Rows of one question, from memory and from elsewhere, made into series in the end. */
-struct gathered {
-	const struct track
-		*track; /* only what never changes may be read without the store's lock */
-	int64_t first_ms, last_ms; /* its extent when the question began */
-	uint16_t wanted;           /* columns of the scan that it ever had */
-	/* Of each column: its nearest row found before and after the window; INT64_MIN and _MAX. */
-	int64_t before_ms[METRIC_COLUMNS_MAX], after_ms[METRIC_COLUMNS_MAX];
-	struct row *rows;
-	int64_t *values;
-	size_t count, room;
-};
-
-struct gathering {
-	const struct store_scan *scan;
-	struct gathered *all;
-	size_t count;
-	size_t samples; /* inside of the window, as they came */
-};
-
-/* The tracks that the scan asks for; with those of their rows that are in memory. */
-MUST_CHECK int gathering_init(
-	struct gathering *gathering, const struct tracks *tracks, const struct store_scan *scan);
-void gathering_deinit(struct gathering *gathering);
-CLEANUP_DEFINE_VALUE(struct gathering, gathering_deinit)
-
-/* Returns 0, STORE_TOO_MUCH or -ENOMEM. */
-MUST_CHECK int gathering_add(struct gathering *gathering, struct gathered *gathered,
-	int64_t time_ms, uint16_t present, const int64_t *values);
-
-/* NULL: the scan does not ask for that track. */
-struct gathered *gathering_of(struct gathering *gathering, uint64_t track_id);
-
-/* Calls `each` for every series, in the order that store.h promises. */
-MUST_CHECK int gathering_finish(struct gathering *gathering, store_series_fn each, void *context);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/gaps.h"
+#include "store/gathering.h"
 #include "store/latest.h"
 #include "store/sources.h"
 #include "store/tracks.h"

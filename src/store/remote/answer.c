@@ -92,18 +92,33 @@ static int answer_instances(struct store *store, const struct request *request,
 	return store_instances(store, &filter, write_instance, payload, err);
 }
 
-static int read_scan(const struct request *request, struct store_scan *scan, struct error *err)
+/* Of each group, as an array; or of one `group`. */
+static int read_columns(const struct request *request, struct store_scan *scan, struct error *err)
 {
-	int64_t group = 0, columns = 0, maximum = 0;
-	bool has_key;
+	const json_t *columns = json_object_get(request->args, "columns"), *each;
+	int64_t group = 0, one = 0;
+	size_t i;
 	int r;
 
-	r = read_key(request, false, &scan->instance, &has_key, err);
+	if (json_is_array(columns) && json_array_size(columns) <= _METRIC_GROUP_COUNT) {
+		json_array_foreach(columns, i, each) scan->columns[i] =
+			(uint32_t)json_integer_value(each);
+		return 0;
+	}
+	r = request_integer(request, "group", 0, _METRIC_GROUP_COUNT - 1, NULL, &group, err);
 	if (r == 0)
-		r = request_integer(
-			request, "group", 0, _METRIC_GROUP_COUNT - 1, NULL, &group, err);
+		r = request_integer(request, "columns", 1, UINT32_MAX, NULL, &one, err);
 	if (r == 0)
-		r = request_integer(request, "columns", 1, UINT32_MAX, NULL, &columns, err);
+		scan->columns[group] = (uint32_t)one;
+	return r;
+}
+
+/* All but its instance. */
+static int read_scan(const struct request *request, struct store_scan *scan, struct error *err)
+{
+	int64_t maximum = 0;
+	int r = read_columns(request, scan, err);
+
 	if (r == 0)
 		r = request_text(request, "parameter", "", &scan->parameter, err);
 	if (r == 0)
@@ -115,8 +130,7 @@ static int read_scan(const struct request *request, struct store_scan *scan, str
 		r = request_integer(request, "maximum", 0, SCAN_SAMPLES_MAX, NULL, &maximum, err);
 	if (r < 0)
 		return r;
-	scan->group = (enum metric_group)group;
-	scan->columns = (uint32_t)columns;
+	scan->thins_states = json_is_true(json_object_get(request->args, "thins_states"));
 	scan->maximum = (size_t)maximum;
 	if (!*scan->parameter)
 		scan->parameter = NULL;
@@ -151,13 +165,71 @@ static int answer_scan(struct store *store, const struct request *request, struc
 {
 	struct store_scan scan = { 0 };
 	int64_t *edges = NULL;
-	int r = read_scan(request, &scan, err);
+	bool has_key;
+	int r = read_key(request, false, &scan.instance, &has_key, err);
 
+	if (r == 0)
+		r = read_scan(request, &scan, err);
 	if (r == 0)
 		r = read_edges(request, &scan, &edges, err);
 	if (r == 0)
 		r = store_scan(store, &scan, write_series, payload, err);
 	free(edges);
+	return r;
+}
+
+/* *ret_keys is the caller's to free. */
+static int read_instances(const struct request *request, struct instance_key **ret_keys,
+	size_t *ret_count, struct error *err)
+{
+	const json_t *instances = json_object_get(request->args, "instances"), *each;
+	struct instance_key *keys;
+	size_t i;
+	int r = 0;
+
+	*ret_keys = NULL;
+	*ret_count = json_array_size(instances);
+	if (!json_is_array(instances) || *ret_count > SURVEY_INSTANCES_MAX)
+		return error_set(err, -EINVAL,
+			"argument 'instances' is no array, or longer than %d",
+			SURVEY_INSTANCES_MAX);
+	*ret_keys = keys = calloc(*ret_count + 1, sizeof(*keys));
+	if (!keys)
+		return -ENOMEM;
+	json_array_foreach(instances, i, each)
+	{
+		const char *text = json_string_value(each);
+
+		keys[i].has_uuid = true;
+		if (!text || uuid_parse(text, &keys[i].uuid) < 0)
+			r = error_set(err, -EINVAL, "argument 'instances' has what is no UUID");
+	}
+	return r;
+}
+
+static int write_numbered(void *context, size_t instance, const struct store_series *series)
+{
+	buffer_write_varint(context, instance);
+	return write_series(context, series);
+}
+
+static int answer_survey(struct store *store, const struct request *request, struct buffer *payload,
+	struct error *err)
+{
+	struct store_scan scan = { 0 };
+	struct instance_key *keys = NULL;
+	int64_t *edges = NULL;
+	size_t count = 0;
+	int r = read_scan(request, &scan, err);
+
+	if (r == 0)
+		r = read_edges(request, &scan, &edges, err);
+	if (r == 0)
+		r = read_instances(request, &keys, &count, err);
+	if (r == 0)
+		r = store_survey(store, keys, count, &scan, write_numbered, payload, err);
+	free(edges);
+	free(keys);
 	return r;
 }
 
@@ -242,6 +314,7 @@ static const struct {
 } methods[] = {
 	{ "store.instances", answer_instances },
 	{ "store.scan", answer_scan },
+	{ "store.survey", answer_survey },
 	{ "store.latest", answer_latest },
 	{ "store.sources", answer_sources },
 	{ "store.records", answer_records },

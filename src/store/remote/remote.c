@@ -180,6 +180,7 @@ static int set_key(json_t *args, const struct instance_key *key)
 struct listing {
 	store_instance_fn instance;
 	store_series_fn series;
+	store_survey_fn survey;
 	store_latest_fn latest;
 	store_source_fn source;
 	store_record_fn record;
@@ -200,6 +201,15 @@ static int take_series(struct cursor *cursor, struct arena *arena, const struct 
 	int r = codec_read_series(cursor, arena, &series);
 
 	return r == 0 && listing->series(listing->context, &series) ? STORE_STOPPED : r;
+}
+
+static int take_numbered(struct cursor *cursor, struct arena *arena, const struct listing *listing)
+{
+	size_t instance = cursor_read_size(cursor, SURVEY_INSTANCES_MAX);
+	struct store_series series;
+	int r = codec_read_series(cursor, arena, &series);
+
+	return r == 0 && listing->survey(listing->context, instance, &series) ? STORE_STOPPED : r;
 }
 
 static int take_latest(struct cursor *cursor, struct arena *arena, const struct listing *listing)
@@ -232,6 +242,8 @@ static int take_one(struct cursor *cursor, struct arena *arena, const struct lis
 		return take_instance(cursor, arena, listing);
 	if (listing->series)
 		return take_series(cursor, arena, listing);
+	if (listing->survey)
+		return take_numbered(cursor, arena, listing);
 	if (listing->latest)
 		return take_latest(cursor, arena, listing);
 	return listing->source ? take_source(cursor, arena, listing)
@@ -271,38 +283,67 @@ static int remote_instances(struct store *store, const struct store_filter *filt
 	return list(store, "store.instances", args, &listing, err);
 }
 
-static int remote_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
-	void *context, struct error *err)
+static json_t *columns_to_json(const uint32_t columns[_METRIC_GROUP_COUNT])
 {
-	const struct listing listing = { .series = each, .context = context };
-	json_t *args = json_pack("{s:i, s:I, s:s?, s:I, s:I, s:I}", "group", (int)scan->group,
-		"columns", (json_int_t)scan->columns, "parameter", scan->parameter, "from",
-		(json_int_t)scan->from_ms, "to", (json_int_t)scan->to_ms, "maximum",
-		(json_int_t)scan->maximum);
+	json_t *array = json_array();
+
+	for (unsigned int group = 0; group < _METRIC_GROUP_COUNT; group++)
+		json_array_append_new(array, json_integer(columns[group]));
+	return array;
+}
+
+/* All but its instance. */
+static json_t *scan_to_json(const struct store_scan *scan)
+{
+	json_t *args = json_pack("{s:o, s:s?, s:I, s:I, s:b, s:I}", "columns",
+		columns_to_json(scan->columns), "parameter", scan->parameter, "from",
+		(json_int_t)scan->from_ms, "to", (json_int_t)scan->to_ms, "thins_states",
+		(int)scan->thins_states, "maximum", (json_int_t)scan->maximum);
 	json_t *edges = scan->edges_ms ? json_array() : NULL;
 
 	for (size_t i = 0; edges && i < scan->edge_count; i++)
 		json_array_append_new(edges, json_integer(scan->edges_ms[i]));
 	if (args && edges)
 		json_object_set_new(args, "edges", edges);
+	return args;
+}
+
+static int remote_scan(struct store *store, const struct store_scan *scan, store_series_fn each,
+	void *context, struct error *err)
+{
+	const struct listing listing = { .series = each, .context = context };
+	json_t *args = scan_to_json(scan);
 
 	if (args)
 		set_key(args, &scan->instance);
 	return list(store, "store.scan", args, &listing, err);
 }
 
+/* All of them have UUIDs. */
+static int remote_survey(struct store *store, const struct instance_key *instances, size_t count,
+	const struct store_scan *scan, store_survey_fn each, void *context, struct error *err)
+{
+	const struct listing listing = { .survey = each, .context = context };
+	json_t *args = scan_to_json(scan), *keys = json_array();
+	char text[UUID_TEXT_SIZE];
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(keys, json_string(instance_key_text(&instances[i], text)));
+	if (args)
+		json_object_set(args, "instances", keys);
+	json_decref(keys);
+	return list(store, "store.survey", args, &listing, err);
+}
+
 static int remote_latest(struct store *store, const struct store_recent *recent,
 	store_latest_fn each, void *context, struct error *err)
 {
 	const struct listing listing = { .latest = each, .context = context };
-	json_t *columns = json_array();
 
-	for (unsigned int group = 0; group < _METRIC_GROUP_COUNT; group++)
-		json_array_append_new(columns, json_integer(recent->columns[group]));
 	return list(store, "store.latest",
 		json_pack("{s:I, s:o, s:I, s:I}", "from", (json_int_t)recent->from_ms, "columns",
-			columns, "count", (json_int_t)recent->count, "maximum",
-			(json_int_t)recent->maximum),
+			columns_to_json(recent->columns), "count", (json_int_t)recent->count,
+			"maximum", (json_int_t)recent->maximum),
 		&listing, err);
 }
 
@@ -366,6 +407,7 @@ static const struct store_ops remote_ops = {
 	.records = remote_records,
 	.instances = remote_instances,
 	.scan = remote_scan,
+	.survey = remote_survey,
 	.latest = remote_latest,
 	.close = remote_close,
 };

@@ -48,7 +48,8 @@ static const char *const sql[STATEMENTS_MAX] = {
 	[PUT_RECORD] = "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)",
 	[GET_RECORDS] = "SELECT key, value FROM records WHERE kind = ?1 AND key >= ?2 ORDER BY key",
 	[ADD_JOURNAL] = "INSERT INTO journal VALUES(?1, ?2, ?3)",
-	[RESTED] = "SELECT max(id) FROM journal WHERE committed <= ?1",
+	[RESTED] = ("SELECT max(id) FROM journal WHERE committed <= ?1"
+		    " AND (SELECT committed FROM journal ORDER BY id LIMIT 1) <= ?2"),
 	[FORGET] = "DELETE FROM journal WHERE id <= ?1",
 	[NOTE_DAY] = "INSERT OR IGNORE INTO days VALUES(?1)",
 	[FORGET_DAYS] = "DELETE FROM days WHERE day < ?1",
@@ -91,6 +92,7 @@ int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err)
 	/* Exclusive: the files are ours alone, and the index of the log needs no file of its own,
 	 * for which a full disk would have no room. */
 	if (r == 0 && sqlite3_exec(db,
+			      "PRAGMA auto_vacuum=INCREMENTAL;"
 			      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
 			      "PRAGMA synchronous=FULL;"
 			      "PRAGMA temp_store=MEMORY;",
@@ -322,12 +324,13 @@ int catalogue_append(struct sqlite_store *store, const struct store_commit *comm
 }
 
 int catalogue_rested(
-	struct sqlite_store *store, int64_t before_ms, uint64_t *ret_journal, struct error *err)
+	struct sqlite_store *store, int64_t now_ms, uint64_t *ret_journal, struct error *err)
 {
 	sqlite3_stmt *statement = store->statements[RESTED];
 	int r = 0;
 
-	sqlite3_bind_int64(statement, 1, before_ms);
+	sqlite3_bind_int64(statement, 1, now_ms - store->seal_after_ms);
+	sqlite3_bind_int64(statement, 2, now_ms - 2 * store->seal_after_ms);
 	if (sqlite3_step(statement) == SQLITE_ROW)
 		*ret_journal = (uint64_t)sqlite3_column_int64(statement, 0);
 	else

@@ -56,6 +56,32 @@ int rows_read(struct cursor *from, unsigned int columns, row_fn each, void *cont
 	return from->is_broken ? -EBADMSG : r;
 }
 
+void part_write(struct buffer *to, struct buffer *scratch, const struct track *track,
+	const struct row *rows, const int64_t *values, size_t count)
+{
+	buffer_clear(scratch);
+	rows_write(scratch, track->columns, rows, values, count);
+	buffer_write_varint(to, track->id);
+	buffer_write_varint(to, scratch->size);
+	buffer_write(to, scratch->bytes, scratch->size);
+}
+
+int parts_read(const struct buffer *from, part_fn each, void *context)
+{
+	struct cursor cursor = cursor_over(from->bytes, from->size);
+	int r = 0;
+
+	while (r == 0 && cursor_left(&cursor)) {
+		uint64_t track_id = cursor_read_varint(&cursor);
+		size_t size = cursor_read_size(&cursor, BLOB_MAX);
+		const uint8_t *bytes = cursor_read_bytes(&cursor, size);
+		struct cursor rows = cursor_over(bytes, bytes ? size : 0);
+
+		r = bytes ? each(context, track_id, &rows) : -EBADMSG;
+	}
+	return r;
+}
+
 ZSTD_CCtx *blob_compressor_new(void)
 {
 	ZSTD_CCtx *compressor = ZSTD_createCCtx();

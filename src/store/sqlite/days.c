@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* Chunks: the readings of one instance that were sealed together, one file for each UTC day.
+/* The files of days: chunks are readings of one instance, one file for each UTC day.
  *
  * A chunk's key is (instance, newest journal number that it covers). Sealing again after a crash
  * writes the same rows under the same or a later key; rows merge by their time when they are read,
- * so it does not matter. A chunk is a packed blob: for each track its id, the length of its rows,
- * and the rows (codec.c). Of files that cannot be read, damage.c. */
+ * so it does not matter. What was packed has the number 0, which no journal row has. A file whose
+ * user_version is 1 is packed as a whole. Of files that cannot be read, damage.c. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,16 +19,26 @@
 #include "base/checked.h"
 #include "store/sqlite/private.h"
 
-struct sqlite_day {
-	int64_t day; /* days since 1970 */
-	sqlite3 *db;
-};
-
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS chunks(instance INTEGER, journal INTEGER, rows BLOB,"
 	" PRIMARY KEY(instance, journal)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS thinned(instance INTEGER PRIMARY KEY, rows BLOB);"
 	"CREATE TABLE IF NOT EXISTS extents(track INTEGER PRIMARY KEY, first INTEGER, last "
 	"INTEGER, seen INTEGER);";
+
+static const char *const sql[_DAY_STATEMENT_COUNT] = {
+	[DAY_ADD_CHUNK] = "INSERT OR REPLACE INTO chunks VALUES(?1, ?2, ?3)",
+	[DAY_ADD_EXTENT] = ("INSERT INTO extents VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
+			    " first = min(first, excluded.first), last = max(last, excluded.last),"
+			    " seen = seen | excluded.seen"),
+	[DAY_READ_CHUNKS] = "SELECT rows FROM chunks WHERE instance = ?1",
+	[DAY_DROP_CHUNKS] = "DELETE FROM chunks WHERE instance = ?1",
+	[DAY_ADD_THINNED] = "INSERT OR REPLACE INTO thinned VALUES(?1, ?2)",
+	[DAY_READ_THINNED] = "SELECT rows FROM thinned WHERE instance = ?1",
+	[DAY_DROP_THINNED] = "DELETE FROM thinned WHERE instance = ?1",
+	[DAY_NEXT_UNPACKED] = ("SELECT min(instance) FROM chunks WHERE instance > ?1"
+			       " AND instance NOT IN (SELECT instance FROM thinned)"),
+};
 
 const char *day_path(
 	const struct sqlite_store *store, int64_t day, const char *ending, char path[DAY_PATH_SIZE])
@@ -97,6 +107,8 @@ int days_list(
 static void close_day(struct sqlite_day *day)
 {
 	if (day) {
+		for (size_t i = 0; i < _DAY_STATEMENT_COUNT; i++)
+			sqlite3_finalize(day->statements[i]);
 		sqlite3_close(day->db);
 		free(day);
 	}
@@ -115,8 +127,15 @@ static void forget_day(struct sqlite_store *store, int64_t day)
 	}
 }
 
-/* The file of a day, opened and kept open; the one that was not used for longest makes room. */
-static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db, struct error *err)
+static bool has_table(const struct sqlite_day *day, const char *table)
+{
+	return sqlite3_table_column_metadata(
+		       day->db, NULL, table, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* The one that was not used for longest makes room. */
+static int open_file(
+	struct sqlite_store *store, int64_t number, struct sqlite_day **ret_day, struct error *err)
 {
 	char path[DAY_PATH_SIZE];
 	struct sqlite_day *day = NULL;
@@ -137,39 +156,112 @@ static int open_day(struct sqlite_store *store, int64_t number, sqlite3 **ret_db
 			close_day(day);
 			return r;
 		}
+		day->has_thinned = has_table(day, "thinned");
 		if (store->day_count == DAYS_OPEN_MAX)
 			close_day(store->days[--store->day_count]);
 		place = store->day_count++;
 	}
 	memmove(&store->days[1], &store->days[0], place * sizeof(day));
 	store->days[0] = day;
-	*ret_db = day->db;
+	*ret_day = day;
 	return 0;
 }
 
+int day_open(
+	struct sqlite_store *store, int64_t number, struct sqlite_day **ret_day, struct error *err)
+{
+	int r = open_file(store, number, ret_day, err);
+
+	if (r == 0 && !(*ret_day)->has_thinned)
+		r = sqlite_execute((*ret_day)->db, schema, err);
+	if (r == 0)
+		(*ret_day)->has_thinned = true;
+	return r;
+}
+
 /* Sealing on a full disk may have left a file without its tables, or without anything; that is
- * no reason for questions to fail. *ret_db is NULL: there is nothing in it. */
-static int open_day_to_read(
-	struct sqlite_store *store, int64_t number, sqlite3 **ret_db, struct error *err)
+ * no reason for questions to fail. */
+int day_open_to_read(
+	struct sqlite_store *store, int64_t number, struct sqlite_day **ret_day, struct error *err)
 {
 	char path[DAY_PATH_SIZE];
+	struct sqlite_day *day;
 	struct stat status;
-	sqlite3 *db;
 	int r, code;
 
-	*ret_db = NULL;
+	*ret_day = NULL;
 	if (stat(day_path(store, number, "", path), &status) == 0 && status.st_size == 0)
 		return 0;
-	r = open_day(store, number, &db, err);
+	r = open_file(store, number, &day, err);
 	if (r != 0)
 		return r;
 	code = sqlite3_table_column_metadata(
-		db, NULL, "extents", NULL, NULL, NULL, NULL, NULL, NULL);
+		day->db, NULL, "extents", NULL, NULL, NULL, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
-		*ret_db = db;
+		*ret_day = day;
 	return code == SQLITE_OK || code == SQLITE_ERROR /* there is no such table */
 		       ? 0
-		       : sqlite_outcome(db, "a day's file", err);
+		       : sqlite_outcome(day->db, "a day's file", err);
+}
+
+int day_prepare(struct sqlite_day *day, enum day_statement statement, sqlite3_stmt **ret_statement,
+	struct error *err)
+{
+	if (!day->statements[statement] &&
+		sqlite3_prepare_v3(day->db, sql[statement], -1, SQLITE_PREPARE_PERSISTENT,
+			&day->statements[statement], NULL) != SQLITE_OK)
+		return sqlite_outcome(day->db, "a day's file", err);
+	*ret_statement = day->statements[statement];
+	return 0;
+}
+
+int day_run(sqlite3_stmt *statement, struct error *err)
+{
+	int r = sqlite3_step(statement) == SQLITE_DONE
+			? 0
+			: sqlite_outcome(sqlite3_db_handle(statement), "a day's file", err);
+
+	sqlite3_reset(statement);
+	return r;
+}
+
+int day_end(struct sqlite_day *day, int r, struct error *err)
+{
+	if (r == 0)
+		r = sqlite_execute(day->db, "COMMIT", err);
+	if (r != 0 && !sqlite3_get_autocommit(day->db)) {
+		struct error ignored;
+
+		(void)!sqlite_execute(day->db, "ROLLBACK", &ignored);
+	}
+	return r;
+}
+
+void days_forget_unpacked(struct sqlite_store *store, int64_t day)
+{
+	for (size_t i = 0; i < store->unpacked_count; i++)
+		if (store->unpacked[i] == day)
+			store->unpacked[i--] = store->unpacked[--store->unpacked_count];
+	store->packed_until = 0;
+}
+
+int days_note_unpacked(struct sqlite_store *store, int64_t day)
+{
+	store->packed_until = 0;
+	for (size_t i = 0; i < store->unpacked_count; i++)
+		if (store->unpacked[i] == day)
+			return 0;
+	if (store->unpacked_count == store->unpacked_room) {
+		size_t room = 2 * store->unpacked_room + 16;
+		int64_t *more = reallocarray(store->unpacked, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		store->unpacked = more;
+		store->unpacked_room = room;
+	}
+	store->unpacked[store->unpacked_count++] = day;
+	return 0;
 }
 
 void days_close(struct sqlite_store *store)
@@ -177,10 +269,10 @@ void days_close(struct sqlite_store *store)
 	for (size_t i = 0; i < store->day_count; i++)
 		close_day(store->days[i]);
 	store->day_count = 0;
+	free(store->unpacked);
 }
 
-/* Wrong numbers are worse than none: an answer that needs what cannot be read is an error. */
-static int note_damage(struct sqlite_store *store, int64_t day, struct error *err)
+int day_note_damage(struct sqlite_store *store, int64_t day, struct error *err)
 {
 	char path[DAY_PATH_SIZE];
 
@@ -193,234 +285,22 @@ static int note_damage(struct sqlite_store *store, int64_t day, struct error *er
 		day_path(store, day, "", path));
 }
 
-static bool is_sealed_now(const struct row *row, uint64_t journal, int64_t day)
+static int prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret_statement, struct error *err)
 {
-	return row_is_of(row, journal) && floor_divide(row->time_ms, DAY_MS) == day;
-}
-
-/* What a day's file has of a track. */
-struct extent {
-	int64_t first_ms, last_ms; /* 0: nothing */
-	uint16_t seen;
-};
-
-/* One track's rows of that day that the journal up to `journal` holds. */
-static int write_track(const struct track *track, uint64_t journal, int64_t day,
-	struct buffer *part, struct buffer *to, struct extent *ret_extent)
-{
-	struct row *rows = calloc(track->count + 1, sizeof(*rows));
-	int64_t *values = calloc(track->count + 1, track->columns * sizeof(*values));
-	size_t count = 0;
-
-	*ret_extent = (struct extent){ 0, 0, 0 };
-	for (size_t i = 0; rows && values && i < track->count; i++) {
-		if (!is_sealed_now(&track->rows[i], journal, day))
-			continue;
-		rows[count] = track->rows[i];
-		memcpy(&values[count * track->columns], &track->values[i * track->columns],
-			track->columns * sizeof(*values));
-		ret_extent->seen |= rows[count].present;
-		count++;
-	}
-	buffer_clear(part);
-	if (count) {
-		rows_write(part, track->columns, rows, values, count);
-		buffer_write_varint(to, track->id);
-		buffer_write_varint(to, part->size);
-		buffer_write(to, part->bytes, part->size);
-		ret_extent->first_ms = rows[0].time_ms;
-		ret_extent->last_ms = rows[count - 1].time_ms;
-	}
-	count = !rows || !values;
-	free(rows);
-	free(values);
-	return count ? -ENOMEM : buffer_check(part);
-}
-
-struct sealing {
-	struct sqlite_store *store;
-	uint64_t journal;
-	int64_t day;
-	sqlite3_stmt *add_chunk, *add_extent;
-	struct buffer part, rows, packed;
-	ZSTD_CCtx *compressor; /* the writer's is in use meanwhile */
-	uint64_t chunks, bytes;
-};
-
-static int step(sqlite3_stmt *statement, struct error *err)
-{
-	int r = sqlite3_step(statement) == SQLITE_DONE
-			? 0
-			: sqlite_outcome(sqlite3_db_handle(statement), "a day's file", err);
-
-	sqlite3_reset(statement);
-	return r;
-}
-
-static int seal_resident(
-	struct sealing *sealing, const struct resident *resident, struct error *err)
-{
-	struct sqlite_store *store = sealing->store;
-	const struct track *track;
-	int r = 0;
-
-	buffer_clear(&sealing->rows);
-	for (size_t i = 0; r == 0; i++) {
-		struct extent extent = { 0, 0, 0 };
-
-		pthread_mutex_lock(&store->lock);
-		track = i < resident->track_count ? resident->tracks[i] : NULL;
-		if (track && track->count)
-			r = write_track(track, sealing->journal, sealing->day, &sealing->part,
-				&sealing->rows, &extent);
-		pthread_mutex_unlock(&store->lock);
-		if (!track)
-			break;
-		if (r != 0 || !extent.last_ms)
-			continue;
-		sqlite3_bind_int64(sealing->add_extent, 1, (int64_t)track->id);
-		sqlite3_bind_int64(sealing->add_extent, 2, extent.first_ms);
-		sqlite3_bind_int64(sealing->add_extent, 3, extent.last_ms);
-		sqlite3_bind_int(sealing->add_extent, 4, extent.seen);
-		r = step(sealing->add_extent, err);
-	}
-	if (r == 0)
-		r = buffer_check(&sealing->rows);
-	if (r != 0 || sealing->rows.size == 0)
-		return r;
-	r = blob_pack(sealing->compressor, &sealing->rows, &sealing->packed);
-	if (r < 0)
-		return r;
-	sealing->chunks++;
-	sealing->bytes += sealing->packed.size;
-	sqlite3_bind_int64(sealing->add_chunk, 1, (int64_t)resident->id);
-	sqlite3_bind_int64(sealing->add_chunk, 2, (int64_t)sealing->journal);
-	sqlite3_bind_blob(sealing->add_chunk, 3, sealing->packed.bytes, (int)sealing->packed.size,
-		SQLITE_STATIC);
-	return step(sealing->add_chunk, err);
-}
-
-static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, struct error *err)
-{
-	return sqlite3_prepare_v2(db, sql, -1, ret_statement, NULL) == SQLITE_OK
+	return sqlite3_prepare_v2(db, text, -1, ret_statement, NULL) == SQLITE_OK
 		       ? 0
 		       : sqlite_outcome(db, "a day's file", err);
 }
 
-static int seal_residents(struct sealing *sealing, sqlite3 *db, struct error *err)
-{
-	struct sqlite_store *store = sealing->store;
-	size_t count;
-	int r = sqlite_execute(db, "BEGIN IMMEDIATE", err);
-
-	pthread_mutex_lock(&store->lock);
-	count = store->tracks.resident_count;
-	pthread_mutex_unlock(&store->lock);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct resident *resident;
-
-		pthread_mutex_lock(&store->lock);
-		resident = store->tracks.residents[i];
-		pthread_mutex_unlock(&store->lock);
-		r = seal_resident(sealing, resident, err);
-	}
-	if (r == 0)
-		r = sqlite_execute(db, "COMMIT", err);
-	if (r != 0 && !sqlite3_get_autocommit(db)) {
-		struct error ignored;
-
-		(void)!sqlite_execute(db, "ROLLBACK", &ignored);
-	}
-	return r;
-}
-
-static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t day, struct error *err)
-{
-	struct sealing sealing = { .store = store, .journal = journal, .day = day };
-	sqlite3 *db;
-	int r = open_day(store, day, &db, err);
-
-	if (r == 0)
-		r = sqlite_execute(db, schema, err);
-	if (r != 0)
-		return r;
-	sealing.compressor = blob_compressor_new();
-	if (!sealing.compressor)
-		return -ENOMEM;
-	buffer_init(&sealing.part, BLOB_MAX);
-	buffer_init(&sealing.rows, BLOB_MAX);
-	buffer_init(&sealing.packed, BLOB_MAX);
-	r = prepare(
-		db, "INSERT OR REPLACE INTO chunks VALUES(?1, ?2, ?3)", &sealing.add_chunk, err);
-	if (r == 0)
-		r = prepare(db,
-			"INSERT INTO extents VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
-			" first = min(first, excluded.first), last = max(last, excluded.last),"
-			" seen = seen | excluded.seen",
-			&sealing.add_extent, err);
-	if (r == 0)
-		r = seal_residents(&sealing, db, err);
-	sqlite3_finalize(sealing.add_chunk);
-	sqlite3_finalize(sealing.add_extent);
-	buffer_deinit(&sealing.part);
-	buffer_deinit(&sealing.rows);
-	buffer_deinit(&sealing.packed);
-	ZSTD_freeCCtx(sealing.compressor);
-	pthread_mutex_lock(&store->lock);
-	store->counters.chunks_written += sealing.chunks;
-	store->counters.chunk_bytes += sealing.bytes;
-	pthread_mutex_unlock(&store->lock);
-	return r;
-}
-
-/* The earliest day after `after` that has rows to be sealed; INT64_MAX if there is none. */
-static int64_t next_day(struct sqlite_store *store, uint64_t journal, int64_t after)
-{
-	int64_t next = INT64_MAX;
-
-	pthread_mutex_lock(&store->lock);
-	for (size_t i = 0; i < store->tracks.resident_count; i++)
-		for (size_t j = 0; j < store->tracks.residents[i]->track_count; j++) {
-			const struct track *track = store->tracks.residents[i]->tracks[j];
-
-			for (size_t k = 0; k < track->count; k++) {
-				int64_t day = floor_divide(track->rows[k].time_ms, DAY_MS);
-
-				if (row_is_of(&track->rows[k], journal) && day > after &&
-					day < next)
-					next = day;
-			}
-		}
-	pthread_mutex_unlock(&store->lock);
-	return next;
-}
-
-int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err)
-{
-	int64_t day = next_day(store, journal, INT64_MIN);
-	int r = 0;
-
-	for (; day != INT64_MAX && r == 0; day = next_day(store, journal, day)) {
-		pthread_mutex_lock(&store->days_lock);
-		r = seal_day(store, journal, day, err);
-		if (r == -EBADMSG)
-			r = note_damage(store, day, err);
-		pthread_mutex_unlock(&store->days_lock);
-		if (r == 0)
-			r = catalogue_note_day(store, day, err);
-	}
-	return r;
-}
-
 /* Reads all of it, which only a file that is doubted is worth. */
-static int verify(sqlite3 *db, struct error *err)
+static int verify(const struct sqlite_day *day, struct error *err)
 {
 	CLEANUP(buffer_deinit) struct buffer scratch;
 	sqlite3_stmt *statement;
 	int r, code = SQLITE_DONE;
 
 	buffer_init(&scratch, BLOB_MAX);
-	r = prepare(db, "PRAGMA quick_check(1)", &statement, err);
+	r = prepare(day->db, "PRAGMA quick_check(1)", &statement, err);
 	if (r != 0)
 		return r;
 	if (sqlite3_step(statement) != SQLITE_ROW ||
@@ -428,31 +308,54 @@ static int verify(sqlite3 *db, struct error *err)
 		r = -EBADMSG;
 	sqlite3_finalize(statement);
 	if (r == 0)
-		r = prepare(db, "SELECT rows FROM chunks", &statement, err);
+		r = prepare(day->db,
+			day->has_thinned
+				? "SELECT rows FROM chunks UNION ALL SELECT rows FROM thinned"
+				: "SELECT rows FROM chunks",
+			&statement, err);
 	if (r != 0)
 		return r;
 	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		r = blob_unpack(sqlite3_column_blob(statement, 0),
 			(size_t)sqlite3_column_bytes(statement, 0), &scratch);
 	if (r == 0 && code != SQLITE_DONE)
-		r = sqlite_outcome(db, "a day's file", err);
+		r = sqlite_outcome(day->db, "a day's file", err);
 	sqlite3_finalize(statement);
 	return r;
 }
 
-static int load_extents(struct sqlite_store *store, int64_t day, bool is_doubted, struct error *err)
+static int load_packed(struct sqlite_store *store, const struct sqlite_day *day, struct error *err)
 {
 	sqlite3_stmt *statement;
-	sqlite3 *db;
-	int r = open_day_to_read(store, day, &db, err), code = SQLITE_DONE;
+	bool is_packed = false;
+	int r = prepare(day->db, "PRAGMA user_version", &statement, err);
 
-	if (r == 0 && !db)
-		return catalogue_has_noted(store, day) ? -EBADMSG : 0;
-	if (r == 0 && is_doubted)
-		r = verify(db, err);
 	if (r != 0)
 		return r;
-	r = prepare(db, "SELECT track, first, last, seen FROM extents", &statement, err);
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		is_packed = sqlite3_column_int(statement, 0) == 1;
+	else
+		r = sqlite_outcome(day->db, "a day's file", err);
+	sqlite3_finalize(statement);
+	return r == 0 && !is_packed ? days_note_unpacked(store, day->day) : r;
+}
+
+static int load_extents(
+	struct sqlite_store *store, int64_t number, bool is_doubted, struct error *err)
+{
+	sqlite3_stmt *statement;
+	struct sqlite_day *day;
+	int r = day_open_to_read(store, number, &day, err), code = SQLITE_DONE;
+
+	if (r == 0 && !day)
+		return catalogue_has_noted(store, number) ? -EBADMSG : 0;
+	if (r == 0 && is_doubted)
+		r = verify(day, err);
+	if (r == 0)
+		r = load_packed(store, day, err);
+	if (r != 0)
+		return r;
+	r = prepare(day->db, "SELECT track, first, last, seen FROM extents", &statement, err);
 	if (r != 0)
 		return r;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -465,9 +368,9 @@ static int load_extents(struct sqlite_store *store, int64_t day, bool is_doubted
 				(uint16_t)sqlite3_column_int(statement, 3));
 	}
 	if (code != SQLITE_DONE)
-		r = sqlite_outcome(db, "a day's file", err);
+		r = sqlite_outcome(day->db, "a day's file", err);
 	sqlite3_finalize(statement);
-	return r == 0 ? catalogue_note_day(store, day, err) : r; /* earlier versions did not */
+	return r == 0 ? catalogue_note_day(store, number, err) : r; /* earlier versions did not */
 }
 
 static int load_day(struct sqlite_store *store, int64_t day, struct error *err)
@@ -504,162 +407,13 @@ int days_load(struct sqlite_store *store, struct error *err)
 	return r;
 }
 
-struct reading_chunk {
-	struct gathering *gathering;
-	struct gathered *gathered;
-};
-
-static int gather_row(void *context, int64_t time_ms, uint16_t present, const int64_t *values)
-{
-	struct reading_chunk *reading = context;
-
-	return gathering_add(reading->gathering, reading->gathered, time_ms, present, values);
-}
-
-/* Returns -EBADMSG if its bytes are not what was written. */
-static int gather_chunk(struct gathering *gathering, sqlite3_stmt *row, struct buffer *scratch)
-{
-	struct reading_chunk reading = { .gathering = gathering };
-	struct cursor cursor;
-	int r = blob_unpack(
-		sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0), scratch);
-
-	cursor = cursor_over(scratch->bytes, r == 0 ? scratch->size : 0);
-	while (r == 0 && cursor_left(&cursor)) {
-		uint64_t track_id = cursor_read_varint(&cursor);
-		size_t size = cursor_read_size(&cursor, BLOB_MAX);
-		const uint8_t *bytes = cursor_read_bytes(&cursor, size);
-		struct cursor rows = cursor_over(bytes, bytes ? size : 0);
-
-		reading.gathered = gathering_of(gathering, track_id);
-		if (!bytes)
-			r = -EBADMSG;
-		else if (reading.gathered)
-			r = rows_read(
-				&rows, reading.gathered->track->columns, gather_row, &reading);
-	}
-	return r;
-}
-
-static int gather_day(struct sqlite_store *store, struct gathering *gathering, int64_t day,
-	uint64_t instance, struct error *err)
-{
-	CLEANUP(buffer_deinit) struct buffer scratch;
-	sqlite3_stmt *statement;
-	sqlite3 *db;
-	int r, code = SQLITE_DONE;
-
-	buffer_init(&scratch, BLOB_MAX);
-	r = open_day_to_read(store, day, &db, err);
-	if (r != 0 || !db)
-		return r;
-	r = prepare(db, "SELECT rows FROM chunks WHERE instance = ?1", &statement, err);
-	if (r != 0)
-		return r;
-	sqlite3_bind_int64(statement, 1, (int64_t)instance);
-	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
-		r = gather_chunk(gathering, statement, &scratch);
-	if (r == 0 && code != SQLITE_DONE)
-		r = sqlite_outcome(db, "a day's file", err);
-	sqlite3_finalize(statement);
-	return r;
-}
-
-static int try_day(struct sqlite_store *store, struct gathering *gathering, int64_t day,
-	uint64_t instance, struct error *err)
-{
-	int r = gather_day(store, gathering, day, instance, err);
-
-	return r == -EBADMSG ? note_damage(store, day, err) : r;
-}
-
-/* Could a day have a row that is nearer before (or after) the window than what was found, for any
- * of the columns? What is in memory may be farther away than what a day's file has, and nearer. */
-static bool wants_before(
-	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
-{
-	bool wants = false;
-
-	for (unsigned int i = 0; i < gathered->track->columns; i++)
-		wants |= gathered->wanted & 1u << i &&
-			 gathered->before_ms[i] < (day + 1) * DAY_MS - 1;
-	return wants && gathered->first_ms < gathering->scan->from_ms;
-}
-
-static bool wants_after(
-	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
-{
-	bool wants = false;
-
-	for (unsigned int i = 0; i < gathered->track->columns; i++)
-		wants |= gathered->wanted & 1u << i && gathered->after_ms[i] > day * DAY_MS;
-	return wants && gathered->last_ms > gathering->scan->to_ms;
-}
-
-/* Could a day's file hold what one of the tracks still wants? */
-static bool is_wanted(const struct gathering *gathering, int64_t day,
-	bool (*wants)(const struct gathering *, const struct gathered *, int64_t))
-{
-	for (size_t i = 0; i < gathering->count; i++) {
-		const struct gathered *gathered = &gathering->all[i];
-
-		if (floor_divide(gathered->first_ms, DAY_MS) <= day &&
-			floor_divide(gathered->last_ms, DAY_MS) >= day &&
-			wants(gathering, gathered, day))
-			return true;
-	}
-	return false;
-}
-
-static bool is_inside(
-	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
-{
-	return true;
-}
-
-static int gather_days(struct sqlite_store *store, struct gathering *gathering, const int64_t *days,
-	size_t count, struct error *err)
-{
-	int64_t from = floor_divide(gathering->scan->from_ms, DAY_MS);
-	int64_t to = floor_divide(gathering->scan->to_ms, DAY_MS);
-	uint64_t instance = gathering->all[0].track->instance->id;
-	int r = 0;
-
-	for (size_t i = 0; i < count && r == 0; i++)
-		if (days[i] >= from && days[i] <= to && is_wanted(gathering, days[i], is_inside))
-			r = try_day(store, gathering, days[i], instance, err);
-	for (size_t i = count; i > 0 && r == 0; i--)
-		if (days[i - 1] < from && is_wanted(gathering, days[i - 1], wants_before))
-			r = try_day(store, gathering, days[i - 1], instance, err);
-	for (size_t i = 0; i < count && r == 0; i++)
-		if (days[i] > to && is_wanted(gathering, days[i], wants_after))
-			r = try_day(store, gathering, days[i], instance, err);
-	return r;
-}
-
-int days_gather(struct sqlite_store *store, struct gathering *gathering, struct error *err)
-{
-	int64_t *days = NULL;
-	size_t count = 0;
-	int r = 0;
-
-	if (gathering->count == 0)
-		return 0;
-	pthread_mutex_lock(&store->days_lock);
-	r = days_list(store, "", &days, &count);
-	if (r == 0)
-		r = gather_days(store, gathering, days, count, err);
-	pthread_mutex_unlock(&store->days_lock);
-	free(days);
-	return r;
-}
-
 static void delete_day(struct sqlite_store *store, int64_t day)
 {
 	static const char *const endings[] = { "", "-wal", "-shm" };
 	char path[DAY_PATH_SIZE];
 
 	forget_day(store, day);
+	days_forget_unpacked(store, day);
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
 		(void)unlink(day_path(store, day, endings[i], path));
 }

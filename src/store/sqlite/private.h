@@ -6,8 +6,9 @@
  *
  *     data_dir/lock             held by the one server that may write here
  *     data_dir/kanyun.db        catalogue.c: instances, tracks, journal; facts.c: sources, records
- *     data_dir/day-YYYYMMDD.db  days.c: chunks of the readings of one UTC day; damage.c: those
- *                               that cannot be read
+ *     data_dir/day-YYYYMMDD.db  days.c: the readings of one UTC day, which sealing.c writes,
+ *                               packing.c packs, reading.c reads; damage.c: those that cannot be
+ *                               read
  *
  * Invariants, which docs/storage.md explains:
  * 1. A commit is one transaction of kanyun.db with synchronous=FULL: journal row, new catalogue
@@ -17,7 +18,8 @@
  * 3. A chunk is written and synced before the journal rows it came from are deleted; a row that
  *    later commits touched, too, is written all the same, for they hold only their part of it.
  * 4. Ids of instances and tracks never change and are never used again.
- * 5. Before a chunk's journal rows are deleted, its day is noted in kanyun.db: if its file is not
+ * 5. A day's file has thinned rows of an instance only as long as they are made of all its chunks.
+ * 6. Before a chunk's journal rows are deleted, its day is noted in kanyun.db: if its file is not
  *    there later, its readings are lost, and that is known. */
 
 #include <pthread.h>
@@ -29,6 +31,7 @@
 #include "base/buffer.h"
 #include "base/cursor.h"
 #include "base/error.h"
+#include "store/gathering.h"
 #include "store/sources.h"
 #include "store/tracks.h"
 
@@ -36,7 +39,7 @@ enum {
 	BLOB_MAX = 256 * 1024 * 1024,
 	PATH_MAX_BYTES = 1024,
 	DAY_PATH_SIZE = PATH_MAX_BYTES + 64,
-	DAYS_OPEN_MAX = 8,
+	DAYS_OPEN_MAX = 40, /* a month, and what is next to it */
 	STATEMENTS_MAX = 16,
 	STORE_FORMAT = 2, /* of all files; another one is refused */
 };
@@ -44,7 +47,28 @@ enum {
 static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
 
 struct sqlite_counters {
-	uint64_t journal_rows, journal_bytes, chunks_written, chunk_bytes, corrupt, days_deleted;
+	uint64_t journal_rows, journal_bytes, chunks_written, chunk_bytes, corrupt, days_deleted,
+		packed;
+};
+
+/* What is done with the file of a day. */
+enum day_statement {
+	DAY_ADD_CHUNK,
+	DAY_ADD_EXTENT,
+	DAY_READ_CHUNKS,
+	DAY_DROP_CHUNKS,
+	DAY_ADD_THINNED,
+	DAY_READ_THINNED,
+	DAY_DROP_THINNED,
+	DAY_NEXT_UNPACKED,
+	_DAY_STATEMENT_COUNT,
+};
+
+struct sqlite_day {
+	int64_t day; /* since 1970 */
+	sqlite3 *db;
+	sqlite3_stmt *statements[_DAY_STATEMENT_COUNT];
+	bool has_thinned; /* the table: files of earlier versions have none until they are packed */
 };
 
 struct sqlite_store {
@@ -70,6 +94,9 @@ struct sqlite_store {
 	pthread_mutex_t days_lock; /* day files; taken alone, or after write_lock */
 	struct sqlite_day *days[DAYS_OPEN_MAX];
 	size_t day_count;
+	int64_t *unpacked; /* days that packing has to look at */
+	size_t unpacked_count, unpacked_room;
+	uint64_t packed_until; /* the instance up to which the day is packed that is on its way */
 };
 
 /* What SQLite's result means to callers of the store. */
@@ -83,6 +110,11 @@ void rows_write(struct buffer *to, unsigned int columns, const struct row *rows,
 	const int64_t *values, size_t count);
 typedef int (*row_fn)(void *context, int64_t time_ms, uint16_t present, const int64_t *values);
 MUST_CHECK int rows_read(struct cursor *from, unsigned int columns, row_fn each, void *context);
+/* A chunk is parts: of each track its id, the length of its rows, and the rows. */
+void part_write(struct buffer *to, struct buffer *scratch, const struct track *track,
+	const struct row *rows, const int64_t *values, size_t count);
+typedef int (*part_fn)(void *context, uint64_t track_id, struct cursor *rows);
+MUST_CHECK int parts_read(const struct buffer *from, part_fn each, void *context);
 /* NULL if there is no memory. */
 ZSTD_CCtx *blob_compressor_new(void);
 MUST_CHECK int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *to);
@@ -94,9 +126,10 @@ void catalogue_close(struct sqlite_store *store);
 MUST_CHECK int catalogue_load(struct sqlite_store *store, struct error *err);
 MUST_CHECK int catalogue_append(struct sqlite_store *store, const struct store_commit *commit,
 	uint64_t journal, struct error *err);
-/* The newest journal row that was committed before; 0 if there is none. */
+/* The newest journal row that rested for seal_after_ms, once the oldest did for twice as long, so
+ * that chunks are not of single readings; 0 if there is none. */
 MUST_CHECK int catalogue_rested(
-	struct sqlite_store *store, int64_t before_ms, uint64_t *ret_journal, struct error *err);
+	struct sqlite_store *store, int64_t now_ms, uint64_t *ret_journal, struct error *err);
 MUST_CHECK int catalogue_forget(struct sqlite_store *store, uint64_t journal, struct error *err);
 /* The days (since 1970) that have a file; these take the write_lock. */
 bool catalogue_has_noted(struct sqlite_store *store, int64_t day);
@@ -142,13 +175,41 @@ const char *day_path(const struct sqlite_store *store, int64_t day, const char *
  * free. */
 MUST_CHECK int days_list(const struct sqlite_store *store, const char *ending, int64_t **ret_days,
 	size_t *ret_count);
-MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err);
 /* What is in which day's file; those that cannot be read are set aside. */
 MUST_CHECK int days_load(struct sqlite_store *store, struct error *err);
-MUST_CHECK int days_gather(
-	struct sqlite_store *store, struct gathering *gathering, struct error *err);
 MUST_CHECK int days_delete_before(struct sqlite_store *store, int64_t before_ms, struct error *err);
 void days_close(struct sqlite_store *store);
+
+/* The caller has the days_lock. The file of a day, opened and kept open; to be written, with its
+ * tables. To be read: NULL if there is nothing in it. */
+MUST_CHECK int day_open(
+	struct sqlite_store *store, int64_t number, struct sqlite_day **ret_day, struct error *err);
+MUST_CHECK int day_open_to_read(
+	struct sqlite_store *store, int64_t number, struct sqlite_day **ret_day, struct error *err);
+/* A statement, which is kept; to be reset. */
+MUST_CHECK int day_prepare(struct sqlite_day *day, enum day_statement statement,
+	sqlite3_stmt **ret_statement, struct error *err);
+/* Runs one that gives no rows. */
+MUST_CHECK int day_run(sqlite3_stmt *statement, struct error *err);
+/* A transaction: commits if r is 0, else takes it back. Returns r, or why it could not. */
+MUST_CHECK int day_end(struct sqlite_day *day, int r, struct error *err);
+/* What could not be read: wrong numbers are worse than none. Returns -EBADMSG with a text. */
+int day_note_damage(struct sqlite_store *store, int64_t day, struct error *err);
+/* A day is to be packed, from its first instance on; or not any more. */
+MUST_CHECK int days_note_unpacked(struct sqlite_store *store, int64_t day);
+void days_forget_unpacked(struct sqlite_store *store, int64_t day);
+
+/* sealing.c: what the journal up to a number holds becomes chunks. */
+MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err);
+
+/* packing.c: of the days that ended before, makes one chunk of each instance's chunks, and thinned
+ * rows. A bounded piece of work; *ret_more says that there is more. */
+MUST_CHECK int days_pack(
+	struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err);
+
+/* reading.c: what the days' files hold for each of the gatherings. */
+MUST_CHECK int days_gather(
+	struct sqlite_store *store, struct gathering *gatherings, size_t count, struct error *err);
 
 /* damage.c. The caller has the days_lock, or is opening the store. */
 void damage_doubt(struct sqlite_store *store, int64_t day);

@@ -161,8 +161,60 @@ static int sqlite_scan(struct store *base, const struct store_scan *scan, store_
 	r = gathering_init(&gathering, &store->tracks, scan);
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0)
-		r = days_gather(store, &gathering, err);
+		r = days_gather(store, &gathering, 1, err);
 	return r == 0 ? gathering_finish(&gathering, each, context) : r;
+}
+
+struct numbered {
+	store_survey_fn each;
+	void *context;
+	size_t instance;
+};
+
+static int hand_on(void *context, const struct store_series *series)
+{
+	const struct numbered *numbered = context;
+
+	return numbered->each(numbered->context, numbered->instance, series);
+}
+
+static int survey(struct sqlite_store *store, struct store_scan *scans,
+	struct gathering *gatherings, size_t count, struct numbered *numbered, struct error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&store->lock);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = gathering_init(&gatherings[i], &store->tracks, &scans[i]);
+	pthread_mutex_unlock(&store->lock);
+	if (r == 0)
+		r = days_gather(store, gatherings, count, err);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		numbered->instance = i;
+		r = gathering_finish(&gatherings[i], hand_on, numbered);
+	}
+	return r;
+}
+
+static int sqlite_survey(struct store *base, const struct instance_key *instances, size_t count,
+	const struct store_scan *scan, store_survey_fn each, void *context, struct error *err)
+{
+	struct gathering *gatherings = calloc(count + 1, sizeof(*gatherings));
+	struct store_scan *scans = calloc(count + 1, sizeof(*scans));
+	struct numbered numbered = { each, context, 0 };
+	int r = gatherings && scans ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		scans[i] = *scan;
+		scans[i].instance = instances[i];
+	}
+	if (r == 0 && count)
+		r = survey(of(base), scans, gatherings, count, &numbered, err);
+	for (size_t i = 0; gatherings && i < count; i++)
+		gathering_deinit(&gatherings[i]);
+	free(gatherings);
+	free(scans);
+	return r;
 }
 
 static int sqlite_latest(struct store *base, const struct store_recent *recent,
@@ -185,7 +237,7 @@ static int sqlite_maintain(
 	int r;
 
 	pthread_mutex_lock(&store->write_lock);
-	r = catalogue_rested(store, now_ms - store->seal_after_ms, &rested, err);
+	r = catalogue_rested(store, now_ms, &rested, err);
 	pthread_mutex_unlock(&store->write_lock);
 	if (r == 0 && rested)
 		r = days_seal(store, rested, err);
@@ -201,7 +253,8 @@ static int sqlite_maintain(
 	}
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = days_delete_before(store, keep_from_ms, err);
-	return r;
+	/* Until then what was read in the day is sealed, if it came in time. */
+	return r == 0 ? days_pack(store, now_ms - 2 * store->seal_after_ms, ret_more, err) : r;
 }
 
 static void sqlite_counters(struct store *base, store_counter_fn each, void *context)
@@ -221,6 +274,7 @@ static void sqlite_counters(struct store *base, store_counter_fn each, void *con
 	each(context, "store_journal_bytes", counters.journal_bytes);
 	each(context, "store_chunks_written", counters.chunks_written);
 	each(context, "store_chunk_bytes", counters.chunk_bytes);
+	each(context, "store_packed", counters.packed);
 	each(context, "store_corrupt", counters.corrupt);
 	each(context, "store_days_deleted", counters.days_deleted);
 }
@@ -263,6 +317,7 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.records = sqlite_records,
 	.instances = sqlite_instances,
 	.scan = sqlite_scan,
+	.survey = sqlite_survey,
 	.latest = sqlite_latest,
 	.maintain = sqlite_maintain,
 	.counters = sqlite_counters,

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* What questions read of the days' files: of a whole day without an edge in it the thinned rows,
+ * else the chunks. Day by day, so that a question about many instances opens each file once. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/checked.h"
+#include "store/sqlite/private.h"
+
+struct reading_part {
+	struct gathering *gathering;
+	struct gathered *gathered;
+};
+
+static int gather_row(void *context, int64_t time_ms, uint16_t present, const int64_t *values)
+{
+	struct reading_part *reading = context;
+
+	return gathering_add(reading->gathering, reading->gathered, time_ms, present, values);
+}
+
+static int gather_part(void *context, uint64_t track_id, struct cursor *rows)
+{
+	struct reading_part *reading = context;
+
+	reading->gathered = gathering_of(reading->gathering, track_id);
+	return reading->gathered
+		       ? rows_read(rows, reading->gathered->track->columns, gather_row, reading)
+		       : 0;
+}
+
+/* *ret_count: how many blobs there were. Returns -EBADMSG if one is not what was written. */
+static int gather_blobs(struct gathering *gathering, struct sqlite_day *day,
+	enum day_statement statement, struct buffer *scratch, size_t *ret_count, struct error *err)
+{
+	struct reading_part reading = { .gathering = gathering };
+	sqlite3_stmt *blobs;
+	int r = day_prepare(day, statement, &blobs, err), code = SQLITE_DONE;
+
+	*ret_count = 0;
+	if (r != 0)
+		return r;
+	sqlite3_bind_int64(blobs, 1, (int64_t)gathering->instance->id);
+	while (r == 0 && (code = sqlite3_step(blobs)) == SQLITE_ROW) {
+		++*ret_count;
+		r = blob_unpack(sqlite3_column_blob(blobs, 0),
+			(size_t)sqlite3_column_bytes(blobs, 0), scratch);
+		if (r == 0)
+			r = parts_read(scratch, gather_part, &reading);
+	}
+	if (r == 0 && code != SQLITE_DONE)
+		r = sqlite_outcome(day->db, "a day's file", err);
+	sqlite3_reset(blobs);
+	return r;
+}
+
+static int gather_instance(struct gathering *gathering, struct sqlite_day *day,
+	struct buffer *scratch, struct error *err)
+{
+	size_t count = 0;
+	int r = 0;
+
+	if (day->has_thinned &&
+		gathering_takes_thinned(gathering, day->day * DAY_MS, (day->day + 1) * DAY_MS))
+		r = gather_blobs(gathering, day, DAY_READ_THINNED, scratch, &count, err);
+	return r == 0 && count == 0
+		       ? gather_blobs(gathering, day, DAY_READ_CHUNKS, scratch, &count, err)
+		       : r;
+}
+
+/* Could a day have a row that is nearer before (or after) the window than what was found, for any
+ * of the columns? What is in memory may be farther away than what a day's file has, and nearer. */
+static bool wants_before(
+	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
+{
+	bool wants = false;
+
+	for (unsigned int i = 0; i < gathered->track->columns; i++)
+		wants |= gathered->wanted & 1u << i &&
+			 gathered->before_ms[i] < (day + 1) * DAY_MS - 1;
+	return wants && gathered->first_ms < gathering->scan->from_ms;
+}
+
+static bool wants_after(
+	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
+{
+	bool wants = false;
+
+	for (unsigned int i = 0; i < gathered->track->columns; i++)
+		wants |= gathered->wanted & 1u << i && gathered->after_ms[i] > day * DAY_MS;
+	return wants && gathered->last_ms > gathering->scan->to_ms;
+}
+
+/* Could a day's file hold what one of the tracks still wants? */
+static bool is_wanted(const struct gathering *gathering, int64_t day,
+	bool (*wants)(const struct gathering *, const struct gathered *, int64_t))
+{
+	for (size_t i = 0; i < gathering->count; i++) {
+		const struct gathered *gathered = &gathering->all[i];
+
+		if (floor_divide(gathered->first_ms, DAY_MS) <= day &&
+			floor_divide(gathered->last_ms, DAY_MS) >= day &&
+			wants(gathering, gathered, day))
+			return true;
+	}
+	return false;
+}
+
+static bool is_inside(
+	const struct gathering *gathering, const struct gathered *gathered, int64_t day)
+{
+	return true;
+}
+
+/* All questions that are answered together. */
+struct sweep {
+	struct sqlite_store *store;
+	struct gathering *gatherings;
+	size_t count;
+	struct buffer scratch;
+};
+
+static int gather_day(struct sweep *sweep, int64_t number,
+	bool (*wants)(const struct gathering *, const struct gathered *, int64_t),
+	struct error *err)
+{
+	struct sqlite_day *day = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < sweep->count && r == 0; i++) {
+		struct gathering *gathering = &sweep->gatherings[i];
+
+		if (!is_wanted(gathering, number, wants))
+			continue;
+		if (!day) {
+			r = day_open_to_read(sweep->store, number, &day, err);
+			if (r == 0 && !day)
+				return 0;
+		}
+		if (r == 0)
+			r = gather_instance(gathering, day, &sweep->scratch, err);
+	}
+	return r == -EBADMSG ? day_note_damage(sweep->store, number, err) : r;
+}
+
+static int gather_days(struct sweep *sweep, const int64_t *days, size_t count, struct error *err)
+{
+	/* All have the same window. */
+	int64_t from = floor_divide(sweep->gatherings[0].scan->from_ms, DAY_MS);
+	int64_t to = floor_divide(sweep->gatherings[0].scan->to_ms, DAY_MS);
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (days[i] >= from && days[i] <= to)
+			r = gather_day(sweep, days[i], is_inside, err);
+	for (size_t i = count; i > 0 && r == 0; i--)
+		if (days[i - 1] < from)
+			r = gather_day(sweep, days[i - 1], wants_before, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (days[i] > to)
+			r = gather_day(sweep, days[i], wants_after, err);
+	return r;
+}
+
+int days_gather(
+	struct sqlite_store *store, struct gathering *gatherings, size_t count, struct error *err)
+{
+	struct sweep sweep = { .store = store, .gatherings = gatherings, .count = count };
+	int64_t *days = NULL;
+	size_t day_count = 0;
+	int r;
+
+	buffer_init(&sweep.scratch, BLOB_MAX);
+	pthread_mutex_lock(&store->days_lock);
+	r = days_list(store, "", &days, &day_count);
+	if (r == 0)
+		r = gather_days(&sweep, days, day_count, err);
+	pthread_mutex_unlock(&store->days_lock);
+	buffer_deinit(&sweep.scratch);
+	free(days);
+	return r;
+}
