@@ -116,9 +116,11 @@ static int read_timeline(struct telling *telling, const struct request *request,
 
 	if (r == 0 && window.from_ms >= window.to_ms)
 		window.from_ms = window.to_ms - 1; /* it begins later: nothing to tell */
+	telling->timeline = (struct timeline){ .from_ms = window.from_ms,
+		.to_ms = window.to_ms,
+		.now_ms = clock_wall_ms(methods->clock) };
 	if (r == 0)
-		r = timeline_read(methods->store, &telling->identity, window.from_ms, window.to_ms,
-			clock_wall_ms(methods->clock), &telling->timeline, err);
+		r = timeline_read(methods->store, &telling->identity, &telling->timeline, err);
 	if (r == 0)
 		r = timeline_settle(&telling->timeline);
 	if (r == 0)

@@ -55,7 +55,8 @@ int usage_split_parse(const struct request *request, const struct window *window
 
 /* A list of parts that grows. */
 struct splitting {
-	const struct timeline *timeline;
+	struct span window;
+	const struct timeline *timeline; /* of BY_HOST */
 	const struct identity *identity;
 	const struct usage_split *split;
 	struct usage_parts *parts;
@@ -100,8 +101,7 @@ static size_t order_of(const struct usage_parts *parts, const char *label)
 static void add_window(struct splitting *splitting, const char *label, const char *host,
 	int64_t from_ms, int64_t to_ms)
 {
-	const struct timeline *timeline = splitting->timeline;
-	int64_t step_ms = splitting->split->step_ms;
+	int64_t step_ms = splitting->split->step_ms, begin_ms = splitting->window.from_ms;
 	struct usage_part part = { .label = label,
 		.label_order = order_of(splitting->parts, label),
 		.from_ms = from_ms,
@@ -110,8 +110,8 @@ static void add_window(struct splitting *splitting, const char *label, const cha
 	while (part.from_ms < to_ms && splitting->r == 0) {
 		part.to_ms = to_ms;
 		if (step_ms) {
-			part.step = (part.from_ms - timeline->from_ms) / step_ms;
-			part.to_ms = MIN_OF(to_ms, timeline->from_ms + (part.step + 1) * step_ms);
+			part.step = (part.from_ms - begin_ms) / step_ms;
+			part.to_ms = MIN_OF(to_ms, begin_ms + (part.step + 1) * step_ms);
 		}
 		add(splitting, &part);
 		part.from_ms = part.to_ms;
@@ -199,11 +199,11 @@ static int note_edges(struct usage_parts *parts)
 	return 0;
 }
 
-int usage_parts_make(const struct timeline *timeline, const struct identity *identity,
-	const struct usage_split *split, struct usage_parts *ret_parts, struct error *err)
+int usage_parts_make(struct span window, const struct timeline *timeline,
+	const struct identity *identity, const struct usage_split *split,
+	struct usage_parts *ret_parts, struct error *err)
 {
-	const struct span window = { timeline->from_ms, timeline->to_ms };
-	struct splitting splitting = { timeline, identity, split, ret_parts, 0, 0 };
+	struct splitting splitting = { window, timeline, identity, split, ret_parts, 0, 0 };
 	struct span *spans;
 	size_t count;
 	int r;

@@ -264,6 +264,17 @@ static int add_stateless(struct asking *asking, const struct gathered *from, str
 		&asking->timeline, asking->methods->store, &asking->identity, &series, err);
 }
 
+static struct span window_of(const struct asking *asking)
+{
+	return (struct span){ asking->timeline.from_ms, asking->timeline.to_ms };
+}
+
+/* Those of the hosts' parts are those of the steps. */
+static const struct usage_parts *edges_of(const struct asking *asking)
+{
+	return asking->split.by == BY_HOST ? &asking->steps : &asking->parts;
+}
+
 /* Hosts of collectors that read no states are known only by what was gathered. */
 static int make_parts_of_hosts(
 	struct asking *asking, const struct gather *gather, struct error *err)
@@ -272,8 +283,8 @@ static int make_parts_of_hosts(
 		if (timeline_is_host_of("", gather->series[i].epoch_name))
 			asking->split.has_hostless = true;
 	usage_parts_deinit(&asking->parts);
-	return usage_parts_make(
-		&asking->timeline, &asking->identity, &asking->split, &asking->parts, err);
+	return usage_parts_make(window_of(asking), &asking->timeline, &asking->identity,
+		&asking->split, &asking->parts, err);
 }
 
 /* Reads a group's columns, all parameters of it: what one lacks, another may witness. */
@@ -282,7 +293,7 @@ static int gather_columns(struct asking *asking, enum metric_group group, uint32
 {
 	struct store *store = asking->methods->store;
 	bool by_host = asking->split.by == BY_HOST;
-	const struct usage_parts *parts = by_host ? &asking->steps : &asking->parts;
+	const struct usage_parts *parts = edges_of(asking);
 	const struct gather_question question = { .identity = &asking->identity,
 		.group = group,
 		.columns = columns,
@@ -407,31 +418,42 @@ static int add_metrics(struct asking *asking, const struct request *request, str
 	return r;
 }
 
+/* Parts of hosts are made once these are known. */
 static int make_parts(struct asking *asking, struct error *err)
 {
 	struct usage_split steps = asking->split;
-	int r = usage_parts_make(
-		&asking->timeline, &asking->identity, &asking->split, &asking->parts, err);
+	int r = asking->split.by == BY_HOST
+			? 0
+			: usage_parts_make(window_of(asking), NULL, &asking->identity,
+				  &asking->split, &asking->parts, err);
 
 	steps.by = BY_NOTHING;
 	return r == 0 && asking->split.by != BY_NOTHING
-		       ? usage_parts_make(
-				 &asking->timeline, &asking->identity, &steps, &asking->steps, err)
+		       ? usage_parts_make(window_of(asking), NULL, &asking->identity, &steps,
+				 &asking->steps, err)
 		       : r;
 }
 
 static int ask(struct asking *asking, const struct request *request, const struct window *window,
 	struct error *err)
 {
+	struct timeline *timeline = &asking->timeline;
 	int r = usage_split_parse(request, window, &asking->split, err);
 
-	if (r == 0)
-		r = timeline_read(asking->methods->store, &asking->identity, window->from_ms,
-			window->to_ms, clock_wall_ms(asking->methods->clock), &asking->timeline,
-			err);
+	*timeline = (struct timeline){ .from_ms = window->from_ms,
+		.to_ms = window->to_ms,
+		.now_ms = clock_wall_ms(asking->methods->clock) };
 	if (r == 0)
 		r = make_parts(asking, err);
-	return r == 0 && steps_of(asking)->count ? add_metrics(asking, request, err) : r;
+	if (r != 0 || !steps_of(asking)->count)
+		return r;
+	timeline->edges_ms = edges_of(asking)->edges_ms;
+	timeline->edge_count = edges_of(asking)->edge_count;
+	r = timeline_read(asking->methods->store, &asking->identity, timeline, err);
+	if (r == 0 && asking->split.by == BY_HOST)
+		r = usage_parts_make(window_of(asking), timeline, &asking->identity, &asking->split,
+			&asking->parts, err);
+	return r == 0 ? add_metrics(asking, request, err) : r;
 }
 
 static void asking_deinit(struct asking *asking)

@@ -46,10 +46,11 @@ const char *usage_by_name(enum usage_by by);
 MUST_CHECK int usage_split_parse(const struct request *request, const struct window *window,
 	struct usage_split *ret_split, struct error *err);
 
-/* Splits the timeline's window. Free with usage_parts_deinit in every case. 0; -E2BIG with a text;
- * -ENOMEM. */
-MUST_CHECK int usage_parts_make(const struct timeline *timeline, const struct identity *identity,
-	const struct usage_split *split, struct usage_parts *ret_parts, struct error *err);
+/* Splits the window. The timeline's hosts are needed by BY_HOST only, else it may be NULL. Free
+ * with usage_parts_deinit in every case. 0; -E2BIG with a text; -ENOMEM. */
+MUST_CHECK int usage_parts_make(struct span window, const struct timeline *timeline,
+	const struct identity *identity, const struct usage_split *split,
+	struct usage_parts *ret_parts, struct error *err);
 void usage_parts_deinit(struct usage_parts *parts);
 CLEANUP_DEFINE_VALUE(struct usage_parts, usage_parts_deinit)
 

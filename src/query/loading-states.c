@@ -3,9 +3,12 @@
 
 /* The states of a timeline: those in the window, and what of those around it the answer needs. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
+#include "query/gather.h"
 #include "query/loading.h"
 
 enum { TIMELINE_SAMPLES_MAX = 8 * 1000 * 1000 };
@@ -161,6 +164,9 @@ static int scan_states(struct store *store, struct loading *loading, int64_t fro
 			.columns = { [METRIC_GROUP_STATE] = 3 },
 			.from_ms = from_ms,
 			.to_ms = to_ms,
+			.edges_ms = loading->edges_ms,
+			.edge_count = loading->edge_count,
+			.thins_states = true,
 			.maximum = TIMELINE_SAMPLES_MAX };
 
 		if (scan.instance.has_uuid)
@@ -331,6 +337,8 @@ int loading_read_states(struct store *store, struct loading *loading, struct err
 	struct timeline *timeline = loading->timeline;
 	int r;
 
+	timeline->run_count = timeline->off_count = 0;
+	loading->extent_count = 0;
 	timeline->read_from_ms = timeline->from_ms;
 	timeline->read_to_ms = timeline->to_ms;
 	r = scan_states(store, loading, timeline->from_ms, timeline->to_ms, take_states, err);
@@ -341,5 +349,54 @@ int loading_read_states(struct store *store, struct loading *loading, struct err
 	timeline->run_count = timeline->off_count = 0;
 	timeline->read_from_ms = 0;
 	timeline->read_to_ms = INT64_MAX;
+	loading->edges_ms = NULL;
 	return scan_states(store, loading, 0, INT64_MAX, take_states, err);
+}
+
+static size_t add_edge(
+	const struct timeline *timeline, int64_t *edges_ms, size_t count, int64_t at_ms)
+{
+	if (at_ms >= timeline->from_ms && at_ms <= timeline->to_ms)
+		edges_ms[count++] = at_ms;
+	return count;
+}
+
+/* The edges, and the ends of all gaps of my hosts. Returns how many there are. */
+static size_t collect_edges(const struct loading *loading, int64_t *edges_ms)
+{
+	const struct timeline *timeline = loading->timeline;
+	size_t count = loading->edge_count;
+
+	memcpy(edges_ms, loading->edges_ms, count * sizeof(*edges_ms));
+	for (size_t i = 0; i < timeline->host_count; i++) {
+		const struct timeline_host *host = timeline->hosts[i];
+
+		for (size_t j = 0; j < host->gap_count; j++) {
+			count = add_edge(timeline, edges_ms, count, host->gaps[j].from_ms);
+			count = add_edge(timeline, edges_ms, count, host->gaps[j].to_ms);
+		}
+	}
+	return count;
+}
+
+int loading_read_states_at_gaps(struct store *store, struct loading *loading, struct error *err)
+{
+	const struct timeline *timeline = loading->timeline;
+	size_t most = loading->edge_count, count;
+	int64_t *edges_ms;
+
+	for (size_t i = 0; i < timeline->host_count; i++)
+		most += 2 * timeline->hosts[i]->gap_count;
+	if (!loading->edges_ms || most == loading->edge_count)
+		return 0;
+	edges_ms = arena_take_array(&loading->timeline->arena, most, sizeof(*edges_ms));
+	if (!edges_ms)
+		return -ENOMEM;
+	count = collect_edges(loading, edges_ms);
+	if (count == loading->edge_count)
+		return 0;
+	qsort(edges_ms, count, sizeof(*edges_ms), compare_i64);
+	loading->edges_ms = count <= GATHER_EDGES_MAX ? edges_ms : NULL;
+	loading->edge_count = count;
+	return loading_read_states(store, loading, err);
 }

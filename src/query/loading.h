@@ -23,6 +23,8 @@ struct loading {
 	struct timeline *timeline;
 	struct timeline_host *host; /* whose gaps are read */
 	const struct identity *identity;
+	const int64_t *edges_ms; /* with which states are read */
+	size_t edge_count;
 	struct extent *extents; /* in the timeline's arena */
 	size_t extent_count;
 	int r;
@@ -59,3 +61,7 @@ void loading_extend_run(struct run *run, const struct store_series *series);
 
 /* The states of the window; or all, where a host's clock was set back. */
 MUST_CHECK int loading_read_states(struct store *store, struct loading *loading, struct error *err);
+
+/* Once more where there were gaps: whether the instance was there at both ends of each matters. */
+MUST_CHECK int loading_read_states_at_gaps(
+	struct store *store, struct loading *loading, struct error *err);

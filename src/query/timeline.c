@@ -6,20 +6,24 @@
 
 enum { TIMELINE_MEMORY_MAX = 1024 * 1024 * 1024 };
 
-int timeline_read(struct store *store, const struct identity *identity, int64_t from_ms,
-	int64_t to_ms, int64_t now_ms, struct timeline *ret_timeline, struct error *err)
+int timeline_read(struct store *store, const struct identity *identity, struct timeline *timeline,
+	struct error *err)
 {
-	struct loading loading = { .timeline = ret_timeline, .identity = identity };
+	struct loading loading = { .timeline = timeline,
+		.identity = identity,
+		.edges_ms = timeline->edges_ms,
+		.edge_count = timeline->edge_count };
 	int r;
 
-	*ret_timeline = (struct timeline){ .from_ms = from_ms, .to_ms = to_ms, .now_ms = now_ms };
-	arena_init(&ret_timeline->arena, TIMELINE_MEMORY_MAX);
+	arena_init(&timeline->arena, TIMELINE_MEMORY_MAX);
 	r = loading_read_hosts(store, &loading, err);
 	if (r == 0)
 		r = loading_read_states(store, &loading, err);
 	if (r == 0)
 		r = loading_read_my_gaps(store, &loading, err);
-	return r == 0 ? timeline_settle(ret_timeline) : r;
+	if (r == 0)
+		r = loading_read_states_at_gaps(store, &loading, err);
+	return r == 0 ? timeline_settle(timeline) : r;
 }
 
 int timeline_add_stateless(struct timeline *timeline, struct store *store,

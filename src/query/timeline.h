@@ -95,6 +95,10 @@ struct span {
 struct timeline {
 	struct arena arena;
 	int64_t from_ms, to_ms, now_ms;
+	/* Ascending: of states only those are needed that matter at these times (struct
+	 * store_scan). NULL: all of them. */
+	const int64_t *edges_ms;
+	size_t edge_count;
 	/* What was read of states, and is to be read of what was used: the window; or all, where a
 	 * host's clock was set back, for then a window is no stretch of what happened. */
 	int64_t read_from_ms, read_to_ms;
@@ -114,9 +118,10 @@ struct timeline {
 	size_t outside_count;
 };
 
-/* Reads it. Free it in every case. 0; STORE_TOO_MUCH with a text; else as the store. */
-MUST_CHECK int timeline_read(struct store *store, const struct identity *identity, int64_t from_ms,
-	int64_t to_ms, int64_t now_ms, struct timeline *ret_timeline, struct error *err);
+/* Reads it: from_ms, to_ms, now_ms and the edges are given, all else is 0. The edges are kept. Free
+ * it in every case. 0; STORE_TOO_MUCH with a text; else as the store. */
+MUST_CHECK int timeline_read(struct store *store, const struct identity *identity,
+	struct timeline *timeline, struct error *err);
 void timeline_deinit(struct timeline *timeline);
 CLEANUP_DEFINE_VALUE(struct timeline, timeline_deinit)
 
