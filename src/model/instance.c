@@ -86,6 +86,48 @@ const char *instance_key_text(const struct instance_key *key, char text[UUID_TEX
 	return key->has_uuid ? uuid_format(&key->uuid, text) : key->name;
 }
 
+static const char *copy(struct arena *arena, const char *text)
+{
+	return arena_copy_text(arena, text, strlen(text));
+}
+
+static int copy_port(
+	struct arena *arena, const struct instance_port *from, struct instance_port *ret_port)
+{
+	const char **addresses =
+		arena_take_array(arena, from->address_count + 1, sizeof(*addresses));
+
+	*ret_port = (struct instance_port){ copy(arena, from->nic), copy(arena, from->mac),
+		copy(arena, from->port_id), addresses, from->address_count };
+	if (!addresses || !ret_port->nic || !ret_port->mac || !ret_port->port_id)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->address_count; i++) {
+		addresses[i] = copy(arena, from->addresses[i]);
+		if (!addresses[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int instance_info_copy(
+	struct arena *arena, const struct instance_info *from, struct instance_info *ret_info)
+{
+	struct instance_port *ports = arena_take_array(arena, from->port_count + 1, sizeof(*ports));
+	int r = ports ? 0 : -ENOMEM;
+
+	*ret_info = *from;
+	ret_info->ports = ports;
+	for (size_t i = 0; i < instance_field_count && r == 0; i++) {
+		const char **text = instance_field_at(ret_info, i);
+
+		*text = copy(arena, *text);
+		r = *text ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; i < from->port_count && r == 0; i++)
+		r = copy_port(arena, &from->ports[i], &ports[i]);
+	return r;
+}
+
 static bool ports_equal(const struct instance_port *a, const struct instance_port *b)
 {
 	if (strcmp(a->nic, b->nic) != 0 || strcmp(a->mac, b->mac) != 0 ||

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/macros.h"
 
 enum {
@@ -86,6 +87,10 @@ static inline const char **instance_field_at(struct instance_info *info, size_t 
 {
 	return (const char **)((char *)info + instance_fields[field].offset);
 }
+
+/* A copy whose texts and ports live in the arena. 0 or -ENOMEM. */
+MUST_CHECK int instance_info_copy(
+	struct arena *arena, const struct instance_info *from, struct instance_info *ret_info);
 
 /* The same but for since_ms? */
 bool instance_info_equal(const struct instance_info *a, const struct instance_info *b);

@@ -2,11 +2,52 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include "store/store.h"
 
+#include <string.h>
+
 struct store *store_free(struct store *store)
 {
 	if (store)
 		store->ops->close(store);
 	return NULL;
+}
+
+static bool name_with_host_is(const char *wanted, const char *name, const char *host)
+{
+	size_t length = strlen(name);
+
+	return strncmp(wanted, name, length) == 0 &&
+	       (wanted[length] == '\0' ||
+		       (wanted[length] == '@' && strcmp(wanted + length + 1, host) == 0));
+}
+
+static bool is_named(const struct store_instance *instance, const char *name)
+{
+	if (!instance->key.has_uuid) {
+		const char *own = instance->key.name, *at = strchr(own, '@');
+
+		return strcmp(own, name) == 0 ||
+		       (at && strlen(name) == (size_t)(at - own) &&
+			       strncmp(own, name, (size_t)(at - own)) == 0);
+	}
+	for (size_t i = 0; i < instance->info_count; i++) {
+		const struct instance_info *info = &instance->infos[i];
+
+		if (info->name[0] && name_with_host_is(name, info->name, info->host))
+			return true;
+		if (info->display_name[0] && strcmp(info->display_name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool store_instance_matches(
+	const struct store_instance *instance, const struct store_filter *filter)
+{
+	if (filter->key && !instance_key_equal(filter->key, &instance->key))
+		return false;
+	if (filter->groups && !(filter->groups & instance->groups))
+		return false;
+	return !filter->name || is_named(instance, filter->name);
 }
 
 int store_append(struct store *store, const struct store_commit *commit,

@@ -92,6 +92,10 @@ struct store_filter {
 	uint32_t groups; /* only those with samples of one of these groups; 0: all */
 };
 
+/* Does the filter ask for it? */
+bool store_instance_matches(
+	const struct store_instance *instance, const struct store_filter *filter);
+
 /* Returns 0 to go on, anything else to stop (the caller then sees STORE_STOPPED). */
 typedef int (*store_instance_fn)(void *context, const struct store_instance *instance);
 

@@ -438,35 +438,6 @@ void tracks_drop_before(struct tracks *tracks, int64_t before_ms)
 	}
 }
 
-static const char *copy(struct arena *arena, const char *text)
-{
-	return arena_copy_text(arena, text, strlen(text));
-}
-
-static int copy_ports(struct arena *arena, struct instance_info *info)
-{
-	struct instance_port *ports = arena_take_array(arena, info->port_count + 1, sizeof(*ports));
-
-	if (!ports)
-		return -ENOMEM;
-	for (size_t i = 0; i < info->port_count; i++) {
-		const struct instance_port *from = &info->ports[i];
-		const char **addresses =
-			arena_take_array(arena, from->address_count + 1, sizeof(*addresses));
-
-		if (!addresses)
-			return -ENOMEM;
-		for (size_t j = 0; j < from->address_count; j++)
-			addresses[j] = copy(arena, from->addresses[j]);
-		ports[i] = (struct instance_port){ copy(arena, from->nic), copy(arena, from->mac),
-			copy(arena, from->port_id), addresses, from->address_count };
-		if (!ports[i].nic || !ports[i].mac || !ports[i].port_id)
-			return -ENOMEM;
-	}
-	info->ports = ports;
-	return 0;
-}
-
 /* The place of the info in the order of time; one with the same time and content is found there. */
 static size_t info_place(const struct resident *resident, const struct instance_info *info)
 {
@@ -507,29 +478,16 @@ static int make_info_room(struct resident *resident)
 	return 0;
 }
 
-/* Texts move into the arena. False: it is full. */
-static bool keep_texts(struct arena *arena, struct instance_info *info)
-{
-	for (size_t i = 0; i < instance_field_count; i++) {
-		const char **text = instance_field_at(info, i);
-
-		*text = copy(arena, *text);
-		if (!*text)
-			return false;
-	}
-	return copy_ports(arena, info) == 0;
-}
-
 int resident_add_info(struct resident *resident, const struct instance_info *info)
 {
 	size_t place = info_place(resident, info), behind;
-	struct instance_info added = *info;
+	struct instance_info added;
 
 	if (is_known(resident, place, info))
 		return 0;
 	if (make_info_room(resident) < 0)
 		return -ENOMEM;
-	if (!keep_texts(&resident->arena, &added))
+	if (instance_info_copy(&resident->arena, info, &added) < 0)
 		return 0;
 	behind = resident->info_count - place;
 	memmove(&resident->infos[place + 1], &resident->infos[place], behind * sizeof(added));
@@ -540,42 +498,11 @@ int resident_add_info(struct resident *resident, const struct instance_info *inf
 	return 1;
 }
 
-static bool name_with_host_is(const char *wanted, const char *name, const char *host)
-{
-	size_t length = strlen(name);
-
-	return strncmp(wanted, name, length) == 0 &&
-	       (wanted[length] == '\0' ||
-		       (wanted[length] == '@' && strcmp(wanted + length + 1, host) == 0));
-}
-
-static bool is_named(const struct resident *resident, const char *name)
-{
-	if (!resident->key.has_uuid) {
-		const char *own = resident->key.name, *at = strchr(own, '@');
-
-		return strcmp(own, name) == 0 ||
-		       (at && strlen(name) == (size_t)(at - own) &&
-			       strncmp(own, name, (size_t)(at - own)) == 0);
-	}
-	for (size_t i = 0; i < resident->info_count; i++) {
-		const struct instance_info *info = &resident->infos[i];
-
-		if (info->name[0] && name_with_host_is(name, info->name, info->host))
-			return true;
-		if (info->display_name[0] && strcmp(info->display_name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 bool resident_matches(const struct resident *resident, const struct store_filter *filter)
 {
-	if (filter->key && !instance_key_equal(filter->key, &resident->key))
-		return false;
-	if (filter->groups && !(filter->groups & resident->groups))
-		return false;
-	return !filter->name || is_named(resident, filter->name);
+	const struct store_instance listed = resident_listed(resident);
+
+	return store_instance_matches(&listed, filter);
 }
 
 struct store_instance resident_listed(const struct resident *resident)

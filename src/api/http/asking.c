@@ -22,6 +22,7 @@ void asking_free(void *context)
 	json_decref(asking->seen);
 	json_decref(asking->data);
 	groups_free(asking->groups);
+	store_free(asking->ahead);
 	free(asking);
 }
 
@@ -35,6 +36,7 @@ struct asking *asking_new(void *service, const char *method, const struct table 
 		return NULL;
 	}
 	*asking = (struct asking){ .service = service,
+		.methods = *((struct service *)service)->methods,
 		.method = method,
 		.table = table,
 		.args = json_object(),

@@ -3,17 +3,19 @@
 #include "api/http/bodies.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "store/ahead/ahead.h"
 
-enum { PIECE_ROWS = 1000 };
+enum { PIECE_ROWS = 1000, INSTANCES_TO_READ_AHEAD = 8 };
 
 static bool ask(struct asking *asking, struct http_response *response, json_t **ret_data)
 {
 	struct error err = { 0 };
 	enum answer_code code =
-		methods_ask(asking->service->methods, asking->method, asking->args, ret_data, &err);
+		methods_ask(&asking->methods, asking->method, asking->args, ret_data, &err);
 
 	if (code != ANSWER_SUCCESS)
 		asking_refuse(response, code, &err);
@@ -116,8 +118,28 @@ static bool next_rows(void *context, struct http_response *response, struct buff
 	return asking->data || !is_last(asking);
 }
 
+/* Names are left out: what is asked about by a name is not read ahead. Without memory, nothing is.
+ */
+static void read_ahead(struct asking *asking)
+{
+	size_t count = json_array_size(asking->ids), uuid_count = 0, i;
+	struct uuid *uuids = calloc(count + 1, sizeof(*uuids));
+	json_t *id;
+
+	json_array_foreach(asking->ids, i, id)
+	{
+		if (uuids && uuid_parse(json_string_value(id), &uuids[uuid_count]) == 0)
+			uuid_count++;
+	}
+	if (uuid_count >= INSTANCES_TO_READ_AHEAD &&
+		ahead_store_new(asking->methods.store, uuids, uuid_count, &asking->ahead) == 0)
+		asking->methods.store = asking->ahead;
+	free(uuids);
+}
+
 void bodies_each(struct asking *asking, struct http_response *response)
 {
+	read_ahead(asking);
 	respond(asking, response,
 		asking->presentation.form == FORM_JSON ? next_instance : next_rows);
 }
@@ -174,6 +196,7 @@ static bool next_group(void *context, struct http_response *response, struct buf
 
 void bodies_groups(struct asking *asking, struct http_response *response)
 {
+	read_ahead(asking);
 	respond(asking, response, next_group);
 }
 
