@@ -165,7 +165,7 @@ static int append_round(struct store *store, struct guest *guests, size_t count,
 static int fill(struct store *store, struct guest *guests, size_t count, int64_t start_ms,
 	int64_t end_ms, int64_t interval_ms, struct error *err)
 {
-	bool more = true;
+	bool more;
 	int r = 0;
 
 	for (int64_t time_ms = start_ms; time_ms <= end_ms && r == 0; time_ms += interval_ms) {
@@ -174,7 +174,7 @@ static int fill(struct store *store, struct guest *guests, size_t count, int64_t
 		if (r == 0)
 			r = store_maintain(store, time_ms, INT64_MIN, &more, err);
 	}
-	while (r == 0 && more)
+	for (more = true; r == 0 && more;)
 		r = store_maintain(store, end_ms + 4 * SEAL_AFTER_MS, INT64_MIN, &more, err);
 	return r;
 }

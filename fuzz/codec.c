@@ -122,9 +122,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	CLEANUP(arena_deinit) struct arena arena;
 	CLEANUP(buffer_deinit) struct buffer blob;
+	static ZSTD_DCtx *decompressor;
 	struct instance_info info = { 0 };
 	struct cursor from;
 
+	if (!decompressor)
+		decompressor = ZSTD_createDCtx();
 	arena_init(&arena, ARENA_MAX);
 	buffer_init(&blob, BLOB_MAX);
 	if (size == 0)
@@ -153,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		packed_read_info(&from, &arena, &info);
 		break;
 	case 'z':
-		(void)!blob_unpack(bytes + 1, size - 1, &blob);
+		(void)!blob_unpack(decompressor, bytes + 1, size - 1, &blob);
 		break;
 	default:
 		break;

@@ -501,8 +501,8 @@ static int load_journal(struct sqlite_store *store, sqlite3_stmt *row, struct er
 {
 	struct replay replay = { .journal = (uint64_t)sqlite3_column_int64(row, 0) };
 	struct cursor cursor;
-	int r = blob_unpack(
-		sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), &store->scratch);
+	int r = blob_unpack(store->decompressor, sqlite3_column_blob(row, 1),
+		(size_t)sqlite3_column_bytes(row, 1), &store->scratch);
 
 	store->journal = MAX_OF(store->journal, replay.journal);
 	cursor = cursor_over(store->scratch.bytes, r == 0 ? store->scratch.size : 0);

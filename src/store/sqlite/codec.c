@@ -82,13 +82,13 @@ int parts_read(const struct buffer *from, part_fn each, void *context)
 	return r;
 }
 
-ZSTD_CCtx *blob_compressor_new(void)
+ZSTD_CCtx *blob_compressor_new(int level)
 {
 	ZSTD_CCtx *compressor = ZSTD_createCCtx();
 
 	if (compressor) {
 		ZSTD_CCtx_setParameter(compressor, ZSTD_c_checksumFlag, 1);
-		ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, 1);
+		ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, level);
 	}
 	return compressor;
 }
@@ -109,7 +109,7 @@ int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *t
 	return 0;
 }
 
-int blob_unpack(const void *bytes, size_t size, struct buffer *to)
+int blob_unpack(ZSTD_DCtx *decompressor, const void *bytes, size_t size, struct buffer *to)
 {
 	unsigned long long content = ZSTD_getFrameContentSize(bytes, size);
 	size_t unpacked;
@@ -122,7 +122,7 @@ int blob_unpack(const void *bytes, size_t size, struct buffer *to)
 	room = buffer_reserve(to, (size_t)content + 1);
 	if (!room)
 		return buffer_check(to);
-	unpacked = ZSTD_decompress(room, (size_t)content, bytes, size);
+	unpacked = ZSTD_decompressDCtx(decompressor, room, (size_t)content, bytes, size);
 	if (ZSTD_isError(unpacked) || unpacked != content)
 		return -EBADMSG;
 	buffer_advance(to, unpacked);

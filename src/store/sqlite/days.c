@@ -36,8 +36,10 @@ static const char *const sql[_DAY_STATEMENT_COUNT] = {
 	[DAY_ADD_THINNED] = "INSERT OR REPLACE INTO thinned VALUES(?1, ?2)",
 	[DAY_READ_THINNED] = "SELECT rows FROM thinned WHERE instance = ?1",
 	[DAY_DROP_THINNED] = "DELETE FROM thinned WHERE instance = ?1",
-	[DAY_NEXT_UNPACKED] = ("SELECT min(instance) FROM chunks WHERE instance > ?1"
-			       " AND instance NOT IN (SELECT instance FROM thinned)"),
+	[DAY_NEXT_UNPACKED] = ("SELECT min(instance) FROM chunks WHERE instance > ?1 AND NOT EXISTS"
+			       " (SELECT 1 FROM thinned WHERE thinned.instance = chunks.instance)"),
+	[DAY_NEXT_CROWDED] = ("SELECT instance FROM chunks WHERE instance > ?1 GROUP BY instance"
+			      " HAVING count(*) > 8 ORDER BY instance LIMIT 1"),
 };
 
 const char *day_path(
@@ -242,6 +244,8 @@ void days_forget_unpacked(struct sqlite_store *store, int64_t day)
 	for (size_t i = 0; i < store->unpacked_count; i++)
 		if (store->unpacked[i] == day)
 			store->unpacked[i--] = store->unpacked[--store->unpacked_count];
+	if (store->crowded == day)
+		store->crowded = -1;
 	store->packed_until = 0;
 }
 
@@ -293,7 +297,7 @@ static int prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret_statement, 
 }
 
 /* Reads all of it, which only a file that is doubted is worth. */
-static int verify(const struct sqlite_day *day, struct error *err)
+static int verify(struct sqlite_store *store, const struct sqlite_day *day, struct error *err)
 {
 	CLEANUP(buffer_deinit) struct buffer scratch;
 	sqlite3_stmt *statement;
@@ -316,7 +320,7 @@ static int verify(const struct sqlite_day *day, struct error *err)
 	if (r != 0)
 		return r;
 	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
-		r = blob_unpack(sqlite3_column_blob(statement, 0),
+		r = blob_unpack(store->decompressor, sqlite3_column_blob(statement, 0),
 			(size_t)sqlite3_column_bytes(statement, 0), &scratch);
 	if (r == 0 && code != SQLITE_DONE)
 		r = sqlite_outcome(day->db, "a day's file", err);
@@ -350,7 +354,7 @@ static int load_extents(
 	if (r == 0 && !day)
 		return catalogue_has_noted(store, number) ? -EBADMSG : 0;
 	if (r == 0 && is_doubted)
-		r = verify(day, err);
+		r = verify(store, day, err);
 	if (r == 0)
 		r = load_packed(store, day, err);
 	if (r != 0)

@@ -18,11 +18,12 @@ enum { INSTANCES_AT_ONCE = 64 };
 struct packing {
 	struct sqlite_store *store;
 	struct sqlite_day *day;
+	bool is_over; /* the day: else its chunks are merged only where there are many */
 	struct resident resident; /* stands for the instance */
 	struct track *tracks;
 	size_t count, room;
 	struct buffer scratch, blob, part, rows, thinned;
-	ZSTD_CCtx *compressor;
+	ZSTD_CCtx *small, *fast;
 };
 
 static void forget_tracks(struct packing *packing)
@@ -98,7 +99,7 @@ static int read_instance(struct packing *packing, uint64_t instance, struct erro
 		return r;
 	sqlite3_bind_int64(chunks, 1, (int64_t)instance);
 	while (r == 0 && (code = sqlite3_step(chunks)) == SQLITE_ROW) {
-		r = blob_unpack(sqlite3_column_blob(chunks, 0),
+		r = blob_unpack(packing->store->decompressor, sqlite3_column_blob(chunks, 0),
 			(size_t)sqlite3_column_bytes(chunks, 0), &packing->scratch);
 		if (r == 0)
 			r = parts_read(&packing->scratch, take_part, packing);
@@ -183,19 +184,21 @@ static int make_blobs(struct packing *packing)
 }
 
 static int write_blob(struct packing *packing, enum day_statement statement, uint64_t instance,
-	const struct buffer *rows, int place, struct error *err)
+	const struct buffer *rows, struct error *err)
 {
+	bool is_chunk = statement == DAY_ADD_CHUNK;
 	sqlite3_stmt *add;
-	int r = blob_pack(packing->compressor, rows, &packing->blob);
+	int r = blob_pack(is_chunk ? packing->small : packing->fast, rows, &packing->blob);
 
 	if (r == 0)
 		r = day_prepare(packing->day, statement, &add, err);
 	if (r != 0)
 		return r;
 	sqlite3_bind_int64(add, 1, (int64_t)instance);
-	if (place > 2)
+	if (is_chunk)
 		sqlite3_bind_int64(add, 2, 0); /* no journal's */
-	sqlite3_bind_blob(add, place, packing->blob.bytes, (int)packing->blob.size, SQLITE_STATIC);
+	sqlite3_bind_blob(
+		add, is_chunk ? 3 : 2, packing->blob.bytes, (int)packing->blob.size, SQLITE_STATIC);
 	return day_run(add, err);
 }
 
@@ -209,9 +212,8 @@ static int write_instance(struct packing *packing, uint64_t instance, struct err
 	sqlite3_bind_int64(drop, 1, (int64_t)instance);
 	r = day_run(drop, err);
 	if (r == 0)
-		r = write_blob(packing, DAY_ADD_CHUNK, instance, &packing->rows, 3, err);
-	return r == 0 ? write_blob(packing, DAY_ADD_THINNED, instance, &packing->thinned, 2, err)
-		      : r;
+		r = write_blob(packing, DAY_ADD_CHUNK, instance, &packing->rows, err);
+	return r == 0 ? write_blob(packing, DAY_ADD_THINNED, instance, &packing->thinned, err) : r;
 }
 
 static int pack_instance(struct packing *packing, uint64_t instance, struct error *err)
@@ -226,19 +228,22 @@ static int pack_instance(struct packing *packing, uint64_t instance, struct erro
 	return r == -ENOENT ? 0 : r; /* it stays as it is */
 }
 
-/* The first instance after `after` that is not packed; 0: there is none. */
+/* The first instance after `after` that is to be packed; 0: there is none. */
 static int next_instance(
 	struct packing *packing, uint64_t after, uint64_t *ret_instance, struct error *err)
 {
+	enum day_statement statement = packing->is_over ? DAY_NEXT_UNPACKED : DAY_NEXT_CROWDED;
 	sqlite3_stmt *next;
-	int r = day_prepare(packing->day, DAY_NEXT_UNPACKED, &next, err);
+	int r = day_prepare(packing->day, statement, &next, err), code;
 
+	*ret_instance = 0;
 	if (r != 0)
 		return r;
 	sqlite3_bind_int64(next, 1, (int64_t)after);
-	if (sqlite3_step(next) == SQLITE_ROW)
+	code = sqlite3_step(next);
+	if (code == SQLITE_ROW)
 		*ret_instance = (uint64_t)sqlite3_column_int64(next, 0);
-	else
+	else if (code != SQLITE_DONE)
 		r = sqlite_outcome(packing->day->db, "a day's file", err);
 	sqlite3_reset(next);
 	return r;
@@ -261,25 +266,33 @@ static int pack_some(struct packing *packing, uint64_t *ret_next, struct error *
 		if (r == 0)
 			r = next_instance(packing, instance, &instance, err);
 	}
-	if (r == 0 && !instance)
+	if (r == 0 && !instance && packing->is_over)
 		r = sqlite_execute(packing->day->db, "PRAGMA user_version = 1", err);
 	*ret_next = instance;
 	return day_end(packing->day, r, err);
 }
 
 /* The space of what was packed is given back. */
-static int finish_day(struct sqlite_store *store, struct sqlite_day *day, struct error *err)
+static int finish_day(struct packing *packing, struct error *err)
 {
-	days_forget_unpacked(store, day->day);
-	return sqlite_execute(
-		day->db, "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", err);
+	if (packing->is_over)
+		days_forget_unpacked(packing->store, packing->day->day);
+	else
+		packing->store->crowded = -1;
+	packing->store->packed_until = 0;
+	return sqlite_execute(packing->day->db,
+		"PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", err);
 }
 
-static int pack_day(struct sqlite_store *store, int64_t number, struct error *err)
+static int pack_day(struct sqlite_store *store, int64_t number, bool is_over, struct error *err)
 {
-	struct packing packing = { .store = store, .compressor = blob_compressor_new() };
+	struct packing packing = { .store = store,
+		.is_over = is_over,
+		.small = blob_compressor_new(BLOB_SMALL),
+		.fast = blob_compressor_new(BLOB_FAST) };
 	uint64_t next = 0;
-	int r = packing.compressor ? day_open(store, number, &packing.day, err) : -ENOMEM;
+	int r = packing.small && packing.fast ? day_open(store, number, &packing.day, err)
+					      : -ENOMEM;
 
 	buffer_init(&packing.scratch, BLOB_MAX);
 	buffer_init(&packing.blob, BLOB_MAX);
@@ -289,14 +302,15 @@ static int pack_day(struct sqlite_store *store, int64_t number, struct error *er
 	if (r == 0)
 		r = pack_some(&packing, &next, err);
 	if (r == 0 && !next)
-		r = finish_day(store, packing.day, err);
+		r = finish_day(&packing, err);
 	buffer_deinit(&packing.scratch);
 	buffer_deinit(&packing.blob);
 	buffer_deinit(&packing.part);
 	buffer_deinit(&packing.rows);
 	buffer_deinit(&packing.thinned);
 	free(packing.tracks);
-	ZSTD_freeCCtx(packing.compressor);
+	ZSTD_freeCCtx(packing.small);
+	ZSTD_freeCCtx(packing.fast);
 	return r;
 }
 
@@ -312,21 +326,23 @@ static size_t find_day(const struct sqlite_store *store, int64_t before_ms)
 
 int days_pack(struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err)
 {
-	int64_t number = 0;
+	bool is_over;
+	int64_t number;
 	size_t place;
 	int r = 0;
 
 	pthread_mutex_lock(&store->days_lock);
 	place = find_day(store, before_ms);
-	if (place < store->unpacked_count) {
-		number = store->unpacked[place];
-		r = pack_day(store, number, err);
-		*ret_more = r == 0 && find_day(store, before_ms) < store->unpacked_count;
-	}
+	is_over = place < store->unpacked_count;
+	number = is_over ? store->unpacked[place] : store->crowded;
+	if (number >= 0)
+		r = pack_day(store, number, is_over, err);
 	if (r == -EBADMSG) {
 		days_forget_unpacked(store, number);
 		r = day_note_damage(store, number, err);
 	}
+	*ret_more = r == 0 &&
+		    (find_day(store, before_ms) < store->unpacked_count || store->crowded >= 0);
 	pthread_mutex_unlock(&store->days_lock);
 	return r;
 }

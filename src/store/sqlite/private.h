@@ -61,6 +61,7 @@ enum day_statement {
 	DAY_READ_THINNED,
 	DAY_DROP_THINNED,
 	DAY_NEXT_UNPACKED,
+	DAY_NEXT_CROWDED,
 	_DAY_STATEMENT_COUNT,
 };
 
@@ -97,6 +98,8 @@ struct sqlite_store {
 	int64_t *unpacked; /* days that packing has to look at */
 	size_t unpacked_count, unpacked_room;
 	uint64_t packed_until; /* the instance up to which the day is packed that is on its way */
+	int64_t crowded;       /* the day that was sealed into last; -1: its chunks were merged */
+	ZSTD_DCtx *decompressor;
 };
 
 /* What SQLite's result means to callers of the store. */
@@ -115,10 +118,14 @@ void part_write(struct buffer *to, struct buffer *scratch, const struct track *t
 	const struct row *rows, const int64_t *values, size_t count);
 typedef int (*part_fn)(void *context, uint64_t track_id, struct cursor *rows);
 MUST_CHECK int parts_read(const struct buffer *from, part_fn each, void *context);
-/* NULL if there is no memory. */
-ZSTD_CCtx *blob_compressor_new(void);
+/* To write small, or to be read fast: small blobs are read faster where they have no tables of
+ * their own (zstd.h: negative levels). NULL if there is no memory. */
+enum { BLOB_SMALL = 1, BLOB_FAST = -5 };
+ZSTD_CCtx *blob_compressor_new(int level);
 MUST_CHECK int blob_pack(ZSTD_CCtx *compressor, const struct buffer *from, struct buffer *to);
-MUST_CHECK int blob_unpack(const void *bytes, size_t size, struct buffer *to);
+/* A decompressor is used again and again: making one is slow. */
+MUST_CHECK int blob_unpack(
+	ZSTD_DCtx *decompressor, const void *bytes, size_t size, struct buffer *to);
 
 /* catalogue.c */
 MUST_CHECK int catalogue_open(struct sqlite_store *store, struct error *err);
@@ -203,7 +210,8 @@ void days_forget_unpacked(struct sqlite_store *store, int64_t day);
 MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct error *err);
 
 /* packing.c: of the days that ended before, makes one chunk of each instance's chunks, and thinned
- * rows. A bounded piece of work; *ret_more says that there is more. */
+ * rows; of others, one chunk where there are many. A bounded piece of work; *ret_more says that
+ * there is more. */
 MUST_CHECK int days_pack(
 	struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err);
 

@@ -10,6 +10,14 @@
 #include "base/checked.h"
 #include "store/sqlite/private.h"
 
+/* All questions that are answered together. */
+struct sweep {
+	struct sqlite_store *store;
+	struct gathering *gatherings;
+	size_t count;
+	struct buffer scratch;
+};
+
 struct reading_part {
 	struct gathering *gathering;
 	struct gathered *gathered;
@@ -34,7 +42,7 @@ static int gather_part(void *context, uint64_t track_id, struct cursor *rows)
 
 /* *ret_count: how many blobs there were. Returns -EBADMSG if one is not what was written. */
 static int gather_blobs(struct gathering *gathering, struct sqlite_day *day,
-	enum day_statement statement, struct buffer *scratch, size_t *ret_count, struct error *err)
+	enum day_statement statement, struct sweep *sweep, size_t *ret_count, struct error *err)
 {
 	struct reading_part reading = { .gathering = gathering };
 	sqlite3_stmt *blobs;
@@ -46,10 +54,10 @@ static int gather_blobs(struct gathering *gathering, struct sqlite_day *day,
 	sqlite3_bind_int64(blobs, 1, (int64_t)gathering->instance->id);
 	while (r == 0 && (code = sqlite3_step(blobs)) == SQLITE_ROW) {
 		++*ret_count;
-		r = blob_unpack(sqlite3_column_blob(blobs, 0),
-			(size_t)sqlite3_column_bytes(blobs, 0), scratch);
+		r = blob_unpack(sweep->store->decompressor, sqlite3_column_blob(blobs, 0),
+			(size_t)sqlite3_column_bytes(blobs, 0), &sweep->scratch);
 		if (r == 0)
-			r = parts_read(scratch, gather_part, &reading);
+			r = parts_read(&sweep->scratch, gather_part, &reading);
 	}
 	if (r == 0 && code != SQLITE_DONE)
 		r = sqlite_outcome(day->db, "a day's file", err);
@@ -57,17 +65,17 @@ static int gather_blobs(struct gathering *gathering, struct sqlite_day *day,
 	return r;
 }
 
-static int gather_instance(struct gathering *gathering, struct sqlite_day *day,
-	struct buffer *scratch, struct error *err)
+static int gather_instance(
+	struct gathering *gathering, struct sqlite_day *day, struct sweep *sweep, struct error *err)
 {
 	size_t count = 0;
 	int r = 0;
 
 	if (day->has_thinned &&
 		gathering_takes_thinned(gathering, day->day * DAY_MS, (day->day + 1) * DAY_MS))
-		r = gather_blobs(gathering, day, DAY_READ_THINNED, scratch, &count, err);
+		r = gather_blobs(gathering, day, DAY_READ_THINNED, sweep, &count, err);
 	return r == 0 && count == 0
-		       ? gather_blobs(gathering, day, DAY_READ_CHUNKS, scratch, &count, err)
+		       ? gather_blobs(gathering, day, DAY_READ_CHUNKS, sweep, &count, err)
 		       : r;
 }
 
@@ -115,14 +123,6 @@ static bool is_inside(
 	return true;
 }
 
-/* All questions that are answered together. */
-struct sweep {
-	struct sqlite_store *store;
-	struct gathering *gatherings;
-	size_t count;
-	struct buffer scratch;
-};
-
 static int gather_day(struct sweep *sweep, int64_t number,
 	bool (*wants)(const struct gathering *, const struct gathered *, int64_t),
 	struct error *err)
@@ -141,7 +141,7 @@ static int gather_day(struct sweep *sweep, int64_t number,
 				return 0;
 		}
 		if (r == 0)
-			r = gather_instance(gathering, day, &sweep->scratch, err);
+			r = gather_instance(gathering, day, sweep, err);
 	}
 	return r == -EBADMSG ? day_note_damage(sweep->store, number, err) : r;
 }

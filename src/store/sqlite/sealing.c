@@ -135,6 +135,7 @@ static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t number
 
 	if (r == 0)
 		r = days_note_unpacked(store, number);
+	store->crowded = number;
 	if (r == 0)
 		r = day_prepare(day, DAY_ADD_CHUNK, &sealing.add_chunk, err);
 	if (r == 0)
@@ -143,7 +144,7 @@ static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t number
 		r = day_prepare(day, DAY_DROP_THINNED, &sealing.drop_thinned, err);
 	if (r != 0)
 		return r;
-	sealing.compressor = blob_compressor_new();
+	sealing.compressor = blob_compressor_new(BLOB_SMALL);
 	if (!sealing.compressor)
 		return -ENOMEM;
 	buffer_init(&sealing.part, BLOB_MAX);

@@ -302,6 +302,7 @@ static void sqlite_close(struct store *base)
 	buffer_deinit(&store->scratch);
 	buffer_deinit(&store->packed);
 	ZSTD_freeCCtx(store->compressor);
+	ZSTD_freeDCtx(store->decompressor);
 	free(store->noted);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
@@ -328,9 +329,11 @@ static int open_all(struct sqlite_store *store, struct error *err)
 {
 	int r = directory_make(store->data_dir, 0750, err);
 
-	store->compressor = blob_compressor_new();
+	store->compressor = blob_compressor_new(BLOB_SMALL);
+	store->decompressor = ZSTD_createDCtx();
 	if (r == 0)
-		r = store->compressor ? tracks_init(&store->tracks) : -ENOMEM;
+		r = store->compressor && store->decompressor ? tracks_init(&store->tracks)
+							     : -ENOMEM;
 	if (r == 0)
 		r = lock_directory(store, err);
 	if (r < 0)
@@ -355,6 +358,7 @@ int sqlite_store_new(
 		return -ENOMEM;
 	store->store.ops = &sqlite_ops;
 	store->lock_fd = -1;
+	store->crowded = -1;
 	store->seal_after_ms = options->seal_after_ms;
 	pthread_mutex_init(&store->write_lock, NULL);
 	pthread_mutex_init(&store->lock, NULL);
