@@ -55,6 +55,9 @@ uint64_t cursor_read_varint(struct cursor *cursor)
 {
 	uint64_t value = 0;
 
+	/* Most are of one byte, and most of the time of large answers is spent here. */
+	if (cursor_left(cursor) && *cursor->next < 0x80)
+		return *cursor->next++;
 	for (unsigned int shift = 0; shift < 64 && !cursor->is_broken; shift += 7) {
 		uint8_t byte = cursor_read_u8(cursor);
 

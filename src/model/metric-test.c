@@ -22,8 +22,11 @@ static void every_column_of_every_group_has_one_metric(void **state)
 		const struct metric_group_info *info = metric_group_info(group);
 
 		assert_in_range(info->columns, 1, METRIC_COLUMNS_MAX);
-		for (unsigned int i = 0; i < info->columns; i++)
+		for (unsigned int i = 0; i < info->columns; i++) {
 			assert_non_null(metric_of_column(group, i));
+			assert_int_equal(metric_of_column(group, i)->group, group);
+			assert_int_equal(metric_of_column(group, i)->column, i);
+		}
 		assert_null(metric_of_column(group, info->columns));
 		assert_int_equal(metric_group_by_name(info->name, strlen(info->name)),
 			info->is_derived ? _METRIC_GROUP_COUNT : group);

@@ -158,10 +158,14 @@ const char *metric_kind_name(enum metric_kind kind)
 
 const struct metric *metric_of_column(enum metric_group group, unsigned int column)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
-		if (metrics[i].group == group && metrics[i].column == column)
-			return &metrics[i];
-	return NULL;
+	/* The columns of a group stand together and in order. */
+	size_t first = 0;
+
+	while (first < ARRAY_SIZE(metrics) && metrics[first].group != group)
+		first += metric_group_info(metrics[first].group)->columns;
+	if (first + column >= ARRAY_SIZE(metrics) || metrics[first + column].group != group)
+		return NULL;
+	return &metrics[first + column];
 }
 
 const struct metric *metric_by_name(const char *name)

@@ -57,6 +57,8 @@ static const struct {
 		"Chunks that were written." },
 	{ "store_chunk_bytes", PREFIX "store_chunk_bytes_total", EXPOSITION_COUNTER,
 		"Bytes of these chunks." },
+	{ "store_packed", PREFIX "store_packed_total", EXPOSITION_COUNTER,
+		"Chunks of instances that were made into one." },
 	{ "store_corrupt", PREFIX "store_corrupt_total", EXPOSITION_COUNTER,
 		"What was found damaged." },
 	{ "store_days_deleted", PREFIX "store_deleted_day_files_total", EXPOSITION_COUNTER,
