@@ -20,9 +20,11 @@
 #include "store/ahead/ahead.h"
 #include "store/store.h"
 
-enum { WORLDS = 12, SCANS = 60, TIMES_MAX = 2000, SERIES_MAX = 64, EDGES_MAX = 8, DAYS = 4 };
+enum { WORLDS = 12, SCANS = 60, TIMES_MAX = 2000, SERIES_MAX = 64, EDGES_MAX = 8 };
 
-static const int64_t MIDNIGHT_MS = INT64_C(1699920000000);
+/* 2023-10-30; the months that begin after it. */
+static const int64_t MIDNIGHT_MS = INT64_C(1698624000000);
+static const int64_t MONTHS_MS[] = { INT64_C(1698796800000), INT64_C(1701388800000) };
 static const int64_t A_DAY_MS = INT64_C(86400000);
 static const char UUID[] = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968";
 
@@ -39,7 +41,7 @@ struct world {
 	struct store *memory, *sqlite;
 	char directory[64];
 	uint32_t seed;
-	uint64_t commits;
+	uint32_t days; /* few, or more than a month */
 	struct uuid uuid;
 };
 
@@ -59,7 +61,7 @@ static void world_init(struct world *world, uint32_t seed)
 	struct sqlite_store_options options = { world->directory, 1000 };
 	struct error err = { 0 };
 
-	*world = (struct world){ .seed = seed };
+	*world = (struct world){ .seed = seed, .days = seed % 2 ? 4 : 34 };
 	snprintf(world->directory, sizeof(world->directory), "/tmp/kanyun-thinned-XXXXXX");
 	assert_non_null(mkdtemp(world->directory));
 	assert_int_equal(uuid_parse(UUID, &world->uuid), 0);
@@ -127,8 +129,10 @@ static void append(struct world *world, struct thing *thing, int64_t time_ms)
 
 static int64_t draw_time(struct world *world)
 {
-	int64_t day = draw(world, DAYS + 1);
+	int64_t day = draw(world, world->days + 1);
 
+	if (world->days > 30 && draw(world, 4) == 0)
+		return MONTHS_MS[draw(world, 2)];
 	return MIDNIGHT_MS + day * A_DAY_MS +
 	       (draw(world, 2) ? 0 : (int64_t)draw(world, 86400) * 1000);
 }
@@ -143,9 +147,9 @@ static void fill(struct world *world)
 		{ METRIC_GROUP_NIC, "vnet1", "h/1", draw_time(world), draw_time(world), 2, { 0 } },
 		{ METRIC_GROUP_BLK, "vda", "h/2", draw_time(world), INT64_MAX, 3, { 0 } },
 	};
-	int64_t step_ms = 600000 + (int64_t)draw(world, 3000) * 1000;
+	int64_t step_ms = (600000 + (int64_t)draw(world, 3000) * 1000) * world->days / 4;
 
-	for (int64_t t = MIDNIGHT_MS; t < MIDNIGHT_MS + DAYS * A_DAY_MS; t += step_ms) {
+	for (int64_t t = MIDNIGHT_MS; t < MIDNIGHT_MS + world->days * A_DAY_MS; t += step_ms) {
 		for (size_t i = 0; i < ARRAY_SIZE(things); i++) {
 			live(world, &things[i]);
 			if (t >= things[i].from_ms && t <= things[i].to_ms && draw(world, 20))
@@ -155,7 +159,7 @@ static void fill(struct world *world)
 			seal(world);
 		if (draw(world, 30) == 0)
 			append(world, &things[draw(world, ARRAY_SIZE(things))],
-				MIDNIGHT_MS + (int64_t)draw(world, DAYS * 86400) * 1000);
+				MIDNIGHT_MS + (int64_t)draw(world, world->days * 86400) * 1000);
 	}
 }
 

@@ -6,7 +6,8 @@
  * A chunk's key is (instance, newest journal number that it covers). Sealing again after a crash
  * writes the same rows under the same or a later key; rows merge by their time when they are read,
  * so it does not matter. What was packed has the number 0, which no journal row has. A file whose
- * user_version is 1 is packed as a whole. Of files that cannot be read, damage.c. */
+ * user_version is 1 is packed as a whole; 2: and so is the month that begins with it. Of files that
+ * cannot be read, damage.c. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS chunks(instance INTEGER, journal INTEGER, rows BLOB,"
 	" PRIMARY KEY(instance, journal)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS thinned(instance INTEGER PRIMARY KEY, rows BLOB);"
+	"CREATE TABLE IF NOT EXISTS month(instance INTEGER PRIMARY KEY, rows BLOB);"
 	"CREATE TABLE IF NOT EXISTS extents(track INTEGER PRIMARY KEY, first INTEGER, last "
 	"INTEGER, seen INTEGER);";
 
@@ -40,6 +42,8 @@ static const char *const sql[_DAY_STATEMENT_COUNT] = {
 			       " (SELECT 1 FROM thinned WHERE thinned.instance = chunks.instance)"),
 	[DAY_NEXT_CROWDED] = ("SELECT instance FROM chunks WHERE instance > ?1 GROUP BY instance"
 			      " HAVING count(*) > 8 ORDER BY instance LIMIT 1"),
+	[DAY_ADD_MONTH] = "INSERT OR REPLACE INTO month VALUES(?1, ?2)",
+	[DAY_READ_MONTH] = "SELECT rows FROM month WHERE instance = ?1",
 };
 
 const char *day_path(
@@ -158,7 +162,7 @@ static int open_file(
 			close_day(day);
 			return r;
 		}
-		day->has_thinned = has_table(day, "thinned");
+		day->has_thinned = has_table(day, "month");
 		if (store->day_count == DAYS_OPEN_MAX)
 			close_day(store->days[--store->day_count]);
 		place = store->day_count++;
@@ -274,6 +278,7 @@ void days_close(struct sqlite_store *store)
 		close_day(store->days[i]);
 	store->day_count = 0;
 	free(store->unpacked);
+	free(store->months);
 }
 
 int day_note_damage(struct sqlite_store *store, int64_t day, struct error *err)
@@ -315,6 +320,7 @@ static int verify(struct sqlite_store *store, const struct sqlite_day *day, stru
 		r = prepare(day->db,
 			day->has_thinned
 				? "SELECT rows FROM chunks UNION ALL SELECT rows FROM thinned"
+				  " UNION ALL SELECT rows FROM month"
 				: "SELECT rows FROM chunks",
 			&statement, err);
 	if (r != 0)
@@ -331,17 +337,19 @@ static int verify(struct sqlite_store *store, const struct sqlite_day *day, stru
 static int load_packed(struct sqlite_store *store, const struct sqlite_day *day, struct error *err)
 {
 	sqlite3_stmt *statement;
-	bool is_packed = false;
+	int version = 0;
 	int r = prepare(day->db, "PRAGMA user_version", &statement, err);
 
 	if (r != 0)
 		return r;
 	if (sqlite3_step(statement) == SQLITE_ROW)
-		is_packed = sqlite3_column_int(statement, 0) == 1;
+		version = sqlite3_column_int(statement, 0);
 	else
 		r = sqlite_outcome(day->db, "a day's file", err);
 	sqlite3_finalize(statement);
-	return r == 0 && !is_packed ? days_note_unpacked(store, day->day) : r;
+	if (r == 0)
+		r = months_note(store, day->day, version == 2);
+	return r == 0 && version == 0 ? days_note_unpacked(store, day->day) : r;
 }
 
 static int load_extents(
@@ -387,7 +395,10 @@ static int load_day(struct sqlite_store *store, int64_t day, struct error *err)
 	if (r != -EBADMSG)
 		return r;
 	forget_day(store, day);
-	return damage_set_aside(store, day, err);
+	days_forget_unpacked(store, day);
+	months_forget(store, day);
+	r = damage_set_aside(store, day, err);
+	return r == 0 ? months_drop(store, day, err) : r;
 }
 
 static bool has_day(const int64_t *days, size_t count, int64_t day)
@@ -405,8 +416,11 @@ int days_load(struct sqlite_store *store, struct error *err)
 		r = load_day(store, days[i], err);
 	for (size_t i = 0; i < store->noted_count && r == 0; i++)
 		if (!has_day(days, count, store->noted[i]) &&
-			!damage_is_known(store, store->noted[i]))
+			!damage_is_known(store, store->noted[i])) {
 			r = damage_set_aside(store, store->noted[i], err);
+			if (r == 0)
+				r = months_drop(store, store->noted[i], err);
+		}
 	free(days);
 	return r;
 }
@@ -418,6 +432,7 @@ static void delete_day(struct sqlite_store *store, int64_t day)
 
 	forget_day(store, day);
 	days_forget_unpacked(store, day);
+	months_forget(store, day);
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
 		(void)unlink(day_path(store, day, endings[i], path));
 }

@@ -9,24 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/sqlite/private.h"
+#include "store/sqlite/packing.h"
 
-/* Of one transaction, while which questions wait. */
-enum { INSTANCES_AT_ONCE = 64 };
-
-/* The tracks of one instance in one day. */
-struct packing {
-	struct sqlite_store *store;
-	struct sqlite_day *day;
-	bool is_over; /* the day: else its chunks are merged only where there are many */
-	struct resident resident; /* stands for the instance */
-	struct track *tracks;
-	size_t count, room;
-	struct buffer scratch, blob, part, rows, thinned;
-	ZSTD_CCtx *small, *fast;
-};
-
-static void forget_tracks(struct packing *packing)
+void packing_forget(struct packing *packing)
 {
 	for (size_t i = 0; i < packing->count; i++) {
 		free(packing->tracks[i].rows);
@@ -90,23 +75,26 @@ static int take_part(void *context, uint64_t track_id, struct cursor *rows)
 	return r == 0 ? rows_read(rows, track->columns, take_row, track) : r;
 }
 
-static int read_instance(struct packing *packing, uint64_t instance, struct error *err)
+int packing_read(struct packing *packing, struct sqlite_day *day, enum day_statement statement,
+	uint64_t instance, size_t *ret_count, struct error *err)
 {
-	sqlite3_stmt *chunks;
-	int r = day_prepare(packing->day, DAY_READ_CHUNKS, &chunks, err), code = SQLITE_DONE;
+	sqlite3_stmt *blobs;
+	int r = day_prepare(day, statement, &blobs, err), code = SQLITE_DONE;
 
+	*ret_count = 0;
 	if (r != 0)
 		return r;
-	sqlite3_bind_int64(chunks, 1, (int64_t)instance);
-	while (r == 0 && (code = sqlite3_step(chunks)) == SQLITE_ROW) {
-		r = blob_unpack(packing->store->decompressor, sqlite3_column_blob(chunks, 0),
-			(size_t)sqlite3_column_bytes(chunks, 0), &packing->scratch);
+	sqlite3_bind_int64(blobs, 1, (int64_t)instance);
+	while (r == 0 && (code = sqlite3_step(blobs)) == SQLITE_ROW) {
+		++*ret_count;
+		r = blob_unpack(packing->store->decompressor, sqlite3_column_blob(blobs, 0),
+			(size_t)sqlite3_column_bytes(blobs, 0), &packing->scratch);
 		if (r == 0)
 			r = parts_read(&packing->scratch, take_part, packing);
 	}
 	if (r == 0 && code != SQLITE_DONE)
-		r = sqlite_outcome(packing->day->db, "a day's file", err);
-	sqlite3_reset(chunks);
+		r = sqlite_outcome(day->db, "a day's file", err);
+	sqlite3_reset(blobs);
 	return r;
 }
 
@@ -162,7 +150,7 @@ static int write_thinned(
 	return r;
 }
 
-static int make_blobs(struct packing *packing)
+int packing_make_blobs(struct packing *packing)
 {
 	CLEANUP(moments_deinit) struct moments moments = { NULL, 0, 0 };
 	int r = find_moments(packing, &moments);
@@ -183,12 +171,13 @@ static int make_blobs(struct packing *packing)
 	return r == 0 ? buffer_check(&packing->thinned) : r;
 }
 
-static int write_blob(struct packing *packing, enum day_statement statement, uint64_t instance,
-	const struct buffer *rows, struct error *err)
+int packing_write(
+	struct packing *packing, enum day_statement statement, uint64_t instance, struct error *err)
 {
 	bool is_chunk = statement == DAY_ADD_CHUNK;
 	sqlite3_stmt *add;
-	int r = blob_pack(is_chunk ? packing->small : packing->fast, rows, &packing->blob);
+	int r = blob_pack(is_chunk ? packing->small : packing->fast,
+		is_chunk ? &packing->rows : &packing->thinned, &packing->blob);
 
 	if (r == 0)
 		r = day_prepare(packing->day, statement, &add, err);
@@ -212,19 +201,20 @@ static int write_instance(struct packing *packing, uint64_t instance, struct err
 	sqlite3_bind_int64(drop, 1, (int64_t)instance);
 	r = day_run(drop, err);
 	if (r == 0)
-		r = write_blob(packing, DAY_ADD_CHUNK, instance, &packing->rows, err);
-	return r == 0 ? write_blob(packing, DAY_ADD_THINNED, instance, &packing->thinned, err) : r;
+		r = packing_write(packing, DAY_ADD_CHUNK, instance, err);
+	return r == 0 ? packing_write(packing, DAY_ADD_THINNED, instance, err) : r;
 }
 
 static int pack_instance(struct packing *packing, uint64_t instance, struct error *err)
 {
-	int r = read_instance(packing, instance, err);
+	size_t count;
+	int r = packing_read(packing, packing->day, DAY_READ_CHUNKS, instance, &count, err);
 
 	if (r == 0)
-		r = make_blobs(packing);
+		r = packing_make_blobs(packing);
 	if (r == 0)
 		r = write_instance(packing, instance, err);
-	forget_tracks(packing);
+	packing_forget(packing);
 	return r == -ENOENT ? 0 : r; /* it stays as it is */
 }
 
@@ -257,7 +247,7 @@ static int pack_some(struct packing *packing, uint64_t *ret_next, struct error *
 
 	if (r == 0)
 		r = next_instance(packing, store->packed_until, &instance, err);
-	for (int i = 0; r == 0 && instance && i < INSTANCES_AT_ONCE; i++) {
+	for (int i = 0; r == 0 && instance && i < PACKED_AT_ONCE; i++) {
 		r = pack_instance(packing, instance, err);
 		store->packed_until = instance;
 		pthread_mutex_lock(&store->lock);
@@ -284,33 +274,45 @@ static int finish_day(struct packing *packing, struct error *err)
 		"PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", err);
 }
 
-static int pack_day(struct sqlite_store *store, int64_t number, bool is_over, struct error *err)
+int packing_init(struct packing *packing, struct sqlite_store *store)
 {
-	struct packing packing = { .store = store,
-		.is_over = is_over,
+	*packing = (struct packing){ .store = store,
 		.small = blob_compressor_new(BLOB_SMALL),
 		.fast = blob_compressor_new(BLOB_FAST) };
-	uint64_t next = 0;
-	int r = packing.small && packing.fast ? day_open(store, number, &packing.day, err)
-					      : -ENOMEM;
+	buffer_init(&packing->scratch, BLOB_MAX);
+	buffer_init(&packing->blob, BLOB_MAX);
+	buffer_init(&packing->part, BLOB_MAX);
+	buffer_init(&packing->rows, BLOB_MAX);
+	buffer_init(&packing->thinned, BLOB_MAX);
+	return packing->small && packing->fast ? 0 : -ENOMEM;
+}
 
-	buffer_init(&packing.scratch, BLOB_MAX);
-	buffer_init(&packing.blob, BLOB_MAX);
-	buffer_init(&packing.part, BLOB_MAX);
-	buffer_init(&packing.rows, BLOB_MAX);
-	buffer_init(&packing.thinned, BLOB_MAX);
+void packing_deinit(struct packing *packing)
+{
+	packing_forget(packing);
+	buffer_deinit(&packing->scratch);
+	buffer_deinit(&packing->blob);
+	buffer_deinit(&packing->part);
+	buffer_deinit(&packing->rows);
+	buffer_deinit(&packing->thinned);
+	free(packing->tracks);
+	ZSTD_freeCCtx(packing->small);
+	ZSTD_freeCCtx(packing->fast);
+}
+
+static int pack_day(struct sqlite_store *store, int64_t number, bool is_over, struct error *err)
+{
+	CLEANUP(packing_deinit) struct packing packing;
+	uint64_t next = 0;
+	int r = packing_init(&packing, store);
+
+	packing.is_over = is_over;
+	if (r == 0)
+		r = day_open(store, number, &packing.day, err);
 	if (r == 0)
 		r = pack_some(&packing, &next, err);
 	if (r == 0 && !next)
 		r = finish_day(&packing, err);
-	buffer_deinit(&packing.scratch);
-	buffer_deinit(&packing.blob);
-	buffer_deinit(&packing.part);
-	buffer_deinit(&packing.rows);
-	buffer_deinit(&packing.thinned);
-	free(packing.tracks);
-	ZSTD_freeCCtx(packing.small);
-	ZSTD_freeCCtx(packing.fast);
 	return r;
 }
 
@@ -324,25 +326,31 @@ static size_t find_day(const struct sqlite_store *store, int64_t before_ms)
 	return place;
 }
 
-int days_pack(struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err)
+static int pack_days(
+	struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err)
 {
-	bool is_over;
-	int64_t number;
-	size_t place;
-	int r = 0;
+	size_t place = find_day(store, before_ms);
+	bool is_over = place < store->unpacked_count;
+	int64_t number = is_over ? store->unpacked[place] : store->crowded;
+	int r;
 
-	pthread_mutex_lock(&store->days_lock);
-	place = find_day(store, before_ms);
-	is_over = place < store->unpacked_count;
-	number = is_over ? store->unpacked[place] : store->crowded;
-	if (number >= 0)
-		r = pack_day(store, number, is_over, err);
+	if (number < 0)
+		return months_pack(store, before_ms, ret_more, err);
+	r = pack_day(store, number, is_over, err);
 	if (r == -EBADMSG) {
 		days_forget_unpacked(store, number);
 		r = day_note_damage(store, number, err);
 	}
-	*ret_more = r == 0 &&
-		    (find_day(store, before_ms) < store->unpacked_count || store->crowded >= 0);
+	*ret_more = r == 0;
+	return r;
+}
+
+int days_pack(struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err)
+{
+	int r;
+
+	pthread_mutex_lock(&store->days_lock);
+	r = pack_days(store, before_ms, ret_more, err);
 	pthread_mutex_unlock(&store->days_lock);
 	return r;
 }

@@ -7,8 +7,8 @@
  *     data_dir/lock             held by the one server that may write here
  *     data_dir/kanyun.db        catalogue.c: instances, tracks, journal; facts.c: sources, records
  *     data_dir/day-YYYYMMDD.db  days.c: the readings of one UTC day, which sealing.c writes,
- *                               packing.c packs, reading.c reads; damage.c: those that cannot be
- *                               read
+ *                               packing.c and months.c pack, reading.c reads; damage.c: those
+ *                               that cannot be read
  *
  * Invariants, which docs/storage.md explains:
  * 1. A commit is one transaction of kanyun.db with synchronous=FULL: journal row, new catalogue
@@ -18,7 +18,8 @@
  * 3. A chunk is written and synced before the journal rows it came from are deleted; a row that
  *    later commits touched, too, is written all the same, for they hold only their part of it.
  * 4. Ids of instances and tracks never change and are never used again.
- * 5. A day's file has thinned rows of an instance only as long as they are made of all its chunks.
+ * 5. A day's file has thinned rows of an instance only as long as they are made of all its chunks;
+ *    a month has rows only as long as they are made of all its days' thinned rows.
  * 6. Before a chunk's journal rows are deleted, its day is noted in kanyun.db: if its file is not
  *    there later, its readings are lost, and that is known. */
 
@@ -62,6 +63,8 @@ enum day_statement {
 	DAY_DROP_THINNED,
 	DAY_NEXT_UNPACKED,
 	DAY_NEXT_CROWDED,
+	DAY_ADD_MONTH,
+	DAY_READ_MONTH,
 	_DAY_STATEMENT_COUNT,
 };
 
@@ -69,7 +72,15 @@ struct sqlite_day {
 	int64_t day; /* since 1970 */
 	sqlite3 *db;
 	sqlite3_stmt *statements[_DAY_STATEMENT_COUNT];
-	bool has_thinned; /* the table: files of earlier versions have none until they are packed */
+	bool has_thinned; /* the tables: files of earlier versions have none until they are packed
+			   */
+};
+
+/* A month (UTC) whose first day has a file, in which its rows are. */
+struct sqlite_month {
+	int64_t first_day, end_day; /* of the next one */
+	bool is_packed;
+	uint64_t packed_until; /* the instance up to which it is, while it is on its way */
 };
 
 struct sqlite_store {
@@ -98,7 +109,9 @@ struct sqlite_store {
 	int64_t *unpacked; /* days that packing has to look at */
 	size_t unpacked_count, unpacked_room;
 	uint64_t packed_until; /* the instance up to which the day is packed that is on its way */
-	int64_t crowded;       /* the day that was sealed into last; -1: its chunks were merged */
+	struct sqlite_month *months;
+	size_t month_count, month_room;
+	int64_t crowded; /* the day that was sealed into last; -1: its chunks were merged */
 	ZSTD_DCtx *decompressor;
 };
 
@@ -213,6 +226,16 @@ MUST_CHECK int days_seal(struct sqlite_store *store, uint64_t journal, struct er
  * rows; of others, one chunk where there are many. A bounded piece of work; *ret_more says that
  * there is more. */
 MUST_CHECK int days_pack(
+	struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err);
+
+/* months.c. A day has a file; is_packed: and so are the rows of the month that begins with it. */
+MUST_CHECK int months_note(struct sqlite_store *store, int64_t day, bool is_packed);
+/* The day's file is gone. */
+void months_forget(struct sqlite_store *store, int64_t day);
+/* Before anything of a day changes: the rows of its month are dropped, if there are any. */
+MUST_CHECK int months_drop(struct sqlite_store *store, int64_t day, struct error *err);
+/* Packs the next part of a month that ended before, all of whose days are packed. */
+MUST_CHECK int months_pack(
 	struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err);
 
 /* reading.c: what the days' files hold for each of the gatherings. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* What questions read of the days' files: of a whole day without an edge in it the thinned rows,
- * else the chunks. Day by day, so that a question about many instances opens each file once. */
+/* What questions read of the days' files: of a whole month, or a whole day, without an edge in it
+ * the thinned rows, else the chunks. Day by day, so that a question about many instances opens each
+ * file once. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,9 @@ struct sweep {
 	struct sqlite_store *store;
 	struct gathering *gatherings;
 	size_t count;
+	const int64_t *days; /* that have a file */
+	size_t day_count;
+	bool *is_read; /* of each gathering each day: with its month */
 	struct buffer scratch;
 };
 
@@ -123,17 +127,19 @@ static bool is_inside(
 	return true;
 }
 
-static int gather_day(struct sweep *sweep, int64_t number,
-	bool (*wants)(const struct gathering *, const struct gathered *, int64_t),
-	struct error *err)
+typedef bool wants_fn(const struct gathering *, const struct gathered *, int64_t day);
+
+static int gather_day(struct sweep *sweep, size_t place, wants_fn *wants, struct error *err)
 {
+	int64_t number = sweep->days[place];
 	struct sqlite_day *day = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < sweep->count && r == 0; i++) {
 		struct gathering *gathering = &sweep->gatherings[i];
 
-		if (!is_wanted(gathering, number, wants))
+		if (sweep->is_read[i * sweep->day_count + place] ||
+			!is_wanted(gathering, number, wants))
 			continue;
 		if (!day) {
 			r = day_open_to_read(sweep->store, number, &day, err);
@@ -146,22 +152,61 @@ static int gather_day(struct sweep *sweep, int64_t number,
 	return r == -EBADMSG ? day_note_damage(sweep->store, number, err) : r;
 }
 
-static int gather_days(struct sweep *sweep, const int64_t *days, size_t count, struct error *err)
+static void mark_read(struct sweep *sweep, size_t instance, const struct sqlite_month *month)
 {
-	/* All have the same window. */
+	for (size_t i = 0; i < sweep->day_count; i++)
+		if (sweep->days[i] >= month->first_day && sweep->days[i] < month->end_day)
+			sweep->is_read[instance * sweep->day_count + i] = true;
+}
+
+/* All have the same window. */
+static bool is_in_window(const struct sweep *sweep, const struct sqlite_month *month)
+{
+	const struct store_scan *scan = sweep->gatherings[0].scan;
+
+	return month->is_packed && month->first_day * DAY_MS >= scan->from_ms &&
+	       month->end_day * DAY_MS <= scan->to_ms;
+}
+
+static int gather_month(struct sweep *sweep, const struct sqlite_month *month, struct error *err)
+{
+	struct sqlite_day *day;
+	int r = day_open_to_read(sweep->store, month->first_day, &day, err);
+
+	for (size_t i = 0; r == 0 && day && i < sweep->count; i++) {
+		struct gathering *gathering = &sweep->gatherings[i];
+		size_t count = 0;
+
+		if (!gathering->count ||
+			!gathering_takes_thinned(
+				gathering, month->first_day * DAY_MS, month->end_day * DAY_MS))
+			continue;
+		r = gather_blobs(gathering, day, DAY_READ_MONTH, sweep, &count, err);
+		if (count)
+			mark_read(sweep, i, month);
+	}
+	return r == -EBADMSG ? day_note_damage(sweep->store, month->first_day, err) : r;
+}
+
+static int gather_days(struct sweep *sweep, struct error *err)
+{
 	int64_t from = floor_divide(sweep->gatherings[0].scan->from_ms, DAY_MS);
 	int64_t to = floor_divide(sweep->gatherings[0].scan->to_ms, DAY_MS);
+	size_t count = sweep->day_count;
 	int r = 0;
 
+	for (size_t i = 0; i < sweep->store->month_count && r == 0; i++)
+		if (is_in_window(sweep, &sweep->store->months[i]))
+			r = gather_month(sweep, &sweep->store->months[i], err);
 	for (size_t i = 0; i < count && r == 0; i++)
-		if (days[i] >= from && days[i] <= to)
-			r = gather_day(sweep, days[i], is_inside, err);
+		if (sweep->days[i] >= from && sweep->days[i] <= to)
+			r = gather_day(sweep, i, is_inside, err);
 	for (size_t i = count; i > 0 && r == 0; i--)
-		if (days[i - 1] < from)
-			r = gather_day(sweep, days[i - 1], wants_before, err);
+		if (sweep->days[i - 1] < from)
+			r = gather_day(sweep, i - 1, wants_before, err);
 	for (size_t i = 0; i < count && r == 0; i++)
-		if (days[i] > to)
-			r = gather_day(sweep, days[i], wants_after, err);
+		if (sweep->days[i] > to)
+			r = gather_day(sweep, i, wants_after, err);
 	return r;
 }
 
@@ -170,16 +215,19 @@ int days_gather(
 {
 	struct sweep sweep = { .store = store, .gatherings = gatherings, .count = count };
 	int64_t *days = NULL;
-	size_t day_count = 0;
 	int r;
 
 	buffer_init(&sweep.scratch, BLOB_MAX);
 	pthread_mutex_lock(&store->days_lock);
-	r = days_list(store, "", &days, &day_count);
-	if (r == 0)
-		r = gather_days(&sweep, days, day_count, err);
+	r = days_list(store, "", &days, &sweep.day_count);
+	sweep.days = days;
+	if (r == 0) {
+		sweep.is_read = calloc(count * sweep.day_count + 1, sizeof(bool));
+		r = sweep.is_read ? gather_days(&sweep, err) : -ENOMEM;
+	}
 	pthread_mutex_unlock(&store->days_lock);
 	buffer_deinit(&sweep.scratch);
+	free(sweep.is_read);
 	free(days);
 	return r;
 }

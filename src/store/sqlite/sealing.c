@@ -131,10 +131,14 @@ static int seal_day(struct sqlite_store *store, uint64_t journal, int64_t number
 {
 	struct sealing sealing = { .store = store, .journal = journal, .day = number };
 	struct sqlite_day *day;
-	int r = day_open(store, number, &day, err);
+	int r = months_drop(store, number, err);
 
 	if (r == 0)
+		r = day_open(store, number, &day, err);
+	if (r == 0)
 		r = days_note_unpacked(store, number);
+	if (r == 0)
+		r = months_note(store, number, false);
 	store->crowded = number;
 	if (r == 0)
 		r = day_prepare(day, DAY_ADD_CHUNK, &sealing.add_chunk, err);
