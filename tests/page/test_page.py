@@ -9,7 +9,7 @@ import subprocess
 import urllib.request
 
 import pytest
-from browser import DESKTOP, PHONE, Browser
+from browser import DESKTOP, PHONE, Browser, get, sums, usages
 from scene import HOSTILE, HUGE, PROJECTS, fill_many, identity
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -30,27 +30,6 @@ VIEWS = [
     "#/report?project=*&period=last-month",
     f"#/report?instance={identity('web-01')}&period=this-month",
 ]
-
-
-def get(cloud, path):
-    with urllib.request.urlopen(cloud.url + path, timeout=60) as response:
-        return json.load(response)
-
-
-def usages(cloud, query):
-    """{metric: [usage ...]} over all instances."""
-    found = {}
-    for answer in get(cloud, "v1/usage?parameter=total&" + query)["instances"]:
-        for usage in answer["usages"]:
-            found.setdefault(usage["metric"], []).append(usage)
-    return found
-
-
-def shown_figures(browser):
-    return {
-        element.get_attribute("data-metric"): element.get_attribute("value")
-        for element in browser.all("data[data-metric]")
-    }
 
 
 # The files.
@@ -95,13 +74,13 @@ def test_both_languages_say_all_there_is_to_say():
 def test_the_overview_says_who_is_there_and_who_uses_most(browser, cloud):
     browser.open(cloud.url)
     assert "3 / 3" in browser.text("#tile-workers") and "all alive" in browser.text("#tile-workers")
-    instances = get(cloud, "v1/instances")["instances"]
+    instances = get(cloud.url, "v1/instances")["instances"]
     assert f"of {len(instances)}" in browser.text("#tile-instances")
     assert "samples/s" in browser.text("#tile-ingest") and "ago" in browser.text("#tile-complete")
     names = {instance["id"]: instance["display_name"] for instance in instances}
     used = {
         answer["id"]: answer["usages"][0]["value"]
-        for answer in get(cloud, "v1/usage?all=true&metric=cpu&from=now-1h")["instances"]
+        for answer in get(cloud.url, "v1/usage?all=true&metric=cpu&from=now-1h")["instances"]
     }
     top = [names[id] for id in sorted(used, key=used.get, reverse=True)[:5]]
     assert [link.text for link in browser.all("#top-cpu a")] == top
@@ -145,7 +124,7 @@ def rate_of(browser, cloud, begin):
     step = int(re.search(r"a point each (\d+) s", browser.text("#shown"))[1])
     shown = float(re.search(r"([\d.]+) KiB/s", browser.text("#card-network tbody tr"))[1])
     [usage] = usages(
-        cloud, f"id={identity('web-02')}&metric=nic_incoming&from={begin}&to={begin + step}"
+        cloud.url, f"id={identity('web-02')}&metric=nic_incoming&from={begin}&to={begin + step}"
     )["nic_incoming"]
     return shown, usage["value"] * 1000 / usage["covered_ms"] / 1024
 
@@ -299,11 +278,7 @@ def test_a_name_is_never_markup(browser, cloud):
 )
 def test_a_reports_figures_are_the_apis_to_the_last_digit(browser, cloud, what, query):
     browser.open(f"{cloud.url}#/report?{what}")
-    expected = {
-        metric: str(sum(usage["value"] for usage in each))
-        for metric, each in usages(cloud, query).items()
-    }
-    shown = shown_figures(browser)
+    expected, shown = sums(cloud.url, query), browser.figures()
     assert shown and shown == {metric: expected[metric] for metric in shown}
     assert {"cpu", "nic_incoming", "state_time", "vcpus_time"} <= set(shown)
     assert "Complete. Nothing" in browser.text("#verdict")
@@ -349,7 +324,7 @@ def test_the_file_has_the_figures_that_are_shown(browser, cloud, downloads):
     path = until(lambda: next(iter(downloads.glob("kanyun-edge-*.csv")), None), "the file")
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    for metric, value in shown_figures(browser).items():
+    for metric, value in browser.figures().items():
         assert sum(int(row["value"]) for row in rows if row["metric"] == metric) == int(value)
 
 

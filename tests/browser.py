@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The kanyun authors
-"""Chromium without a window, as Debian has it, and questions to what it shows."""
+"""Chromium without a window, as Debian has it, and questions to what it shows and to the API behind
+it."""
 
+import json
 import os
+import urllib.request
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -39,9 +42,9 @@ class Browser(webdriver.Chrome):
         super().__init__(
             service=Service("/usr/bin/chromedriver", log_path=os.devnull), options=options
         )
-        self.size(DESKTOP)
+        self.size()
 
-    def size(self, size, scale=1):
+    def size(self, size=DESKTOP, scale=1):
         self.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {
@@ -91,9 +94,38 @@ class Browser(webdriver.Chrome):
     def wait_text(self, text, selector="main"):
         self.wait(lambda: text in self.text(selector), f"'{text}' in {selector}")
 
+    def figures(self):
+        """{metric: value, as its digits} of a report."""
+        return {
+            element.get_attribute("data-metric"): element.get_attribute("value")
+            for element in self.all("data[data-metric]")
+        }
+
     def complaints(self):
         return [
             entry["message"]
             for entry in self.get_log("browser")
             if entry["level"] in ("SEVERE", "WARNING")
         ]
+
+
+def get(url, path):
+    with urllib.request.urlopen(url + path, timeout=60) as response:
+        return json.load(response)
+
+
+def usages(url, query):
+    """{metric: [usage ...]} over all instances."""
+    found = {}
+    for answer in get(url, "v1/usage?parameter=total&" + query)["instances"]:
+        for usage in answer["usages"]:
+            found.setdefault(usage["metric"], []).append(usage)
+    return found
+
+
+def sums(url, query):
+    """{metric: sum, as its digits} over all instances."""
+    return {
+        metric: str(sum(usage["value"] for usage in each))
+        for metric, each in usages(url, query).items()
+    }
