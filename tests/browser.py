@@ -5,16 +5,19 @@ it."""
 
 import json
 import os
+import re
 import urllib.request
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
 WAIT = 20  # seconds; only a failure waits so long
+LABELS = 78  # pixels of a plot that are its labels'
 
 
 class Browser(webdriver.Chrome):
@@ -100,6 +103,23 @@ class Browser(webdriver.Chrome):
             element.get_attribute("data-metric"): element.get_attribute("value")
             for element in self.all("data[data-metric]")
         }
+
+    def range(self):
+        """(from, to) of the address, where it says them in seconds."""
+        found = re.search(r"from=(\d+)&to=(\d+)", self.current_url)
+        return (int(found[1]), int(found[2])) if found else None
+
+    def zoom(self, plot, pixels):
+        """Drags over so much of its middle; gives the range, and the part of the plot that was."""
+        ActionChains(self).move_to_element_with_offset(
+            self.one(plot), -100, 10
+        ).click_and_hold().move_by_offset(pixels, 0).release().perform()
+        self.wait(self.range, "a range in the address")
+        self.wait_shown()
+        width = self.execute_script(
+            "return document.querySelector(arguments[0] + ' canvas').clientWidth", plot
+        )
+        return self.range(), pixels / (width - LABELS)
 
     def complaints(self):
         return [

@@ -136,24 +136,12 @@ def test_a_point_is_the_mean_rate_of_its_step(browser, cloud):
     assert shown == pytest.approx(expected, rel=0.02)
 
 
-def range_of(browser):
-    found = re.search(r"from=([\w-]+)(?:&to=(\d+))?", browser.current_url)
-    return (int(found[1]), int(found[2])) if found and found[2] else None
-
-
 def test_a_drag_zooms_and_the_address_says_to_what(browser, cloud):
     browser.open(cloud.url + WEB)
-    plot = browser.one("#plot-cpu")
-    ActionChains(browser).move_to_element_with_offset(
-        plot, -100, 10
-    ).click_and_hold().move_by_offset(150, 0).release().perform()
-    browser.wait(lambda: range_of(browser), "a range in the address")
-    browser.wait_shown()
-    begin, end = range_of(browser)
-    width = plot_width(browser)
-    assert end - begin == pytest.approx(3600 * 150 / width, rel=0.1)
+    (begin, end), part = browser.zoom("#plot-cpu", 150)
+    assert end - begin == pytest.approx(3600 * part, rel=0.1)
     browser.back()
-    browser.wait(lambda: not range_of(browser), "the range before")
+    browser.wait(lambda: not browser.range(), "the range before")
     browser.wait_shown()
 
 
@@ -202,23 +190,17 @@ def test_what_a_worker_reads_now_is_shown_without_being_asked_for(browser, start
         worker.stop()
 
 
-def plot_width(browser):
-    return (
-        browser.execute_script("return document.querySelector('#plot-cpu canvas').clientWidth") - 78
-    )
-
-
 def test_keys_and_buttons_zoom_and_move(browser, cloud):
     now = cloud.now // 1000
     browser.open(f"{cloud.url}{WEB}?from={now - 3600}&to={now - 1800}")
     browser.one("#zoom-in").click()
-    browser.wait(lambda: range_of(browser) == (now - 3150, now - 2250), "half the span")
+    browser.wait(lambda: browser.range() == (now - 3150, now - 2250), "half the span")
     browser.wait_shown()
     browser.one(".figures").send_keys(Keys.ARROW_LEFT)
-    browser.wait(lambda: range_of(browser) == (now - 3600, now - 2700), "the half before")
+    browser.wait(lambda: browser.range() == (now - 3600, now - 2700), "the half before")
     browser.wait_shown()
     browser.one(".figures").send_keys("-")
-    browser.wait(lambda: range_of(browser) == (now - 4050, now - 2250), "twice the span")
+    browser.wait(lambda: browser.range() == (now - 4050, now - 2250), "twice the span")
     browser.wait_shown()
 
 
