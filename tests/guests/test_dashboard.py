@@ -178,7 +178,7 @@ def test_a_guest_is_plotted_as_the_api_has_it_and_a_drag_zooms(browser, cloud):
     for name in ("cpu", "memory", "network", "disk"):
         assert browser.all(f"#plot-{name} canvas"), name
     assert "%" in browser.text("#now") and "MiB" in browser.text("#now")
-    assert f"running on {HOST}" in browser.text("#events")
+    assert f" on {HOST}" in browser.text("#events")
     (begin, end), part = browser.zoom("#plot-network", 150)
     assert end - begin == pytest.approx(3600 * part, rel=0.1)
     begin, end = int(cloud.begin) // 10 * 10 - 50, -int(-cloud.end // 10) * 10

@@ -268,6 +268,17 @@ def test_a_reports_figures_are_the_apis_to_the_last_digit(browser, cloud, what, 
         assert int(shown["nic_incoming"]) == HUGE and f"{HUGE:,}" in browser.text()
 
 
+def test_no_figure_is_cut_off_on_a_phone(browser, cloud):
+    browser.size(PHONE)
+    browser.open(cloud.url + "#/report?project=edge&period=last-month")
+    shown = browser.execute_script("""
+        return [...document.querySelectorAll("data[data-metric], .stacked strong")].map((figure) =>
+            [figure.innerText, figure.getBoundingClientRect().right
+                <= figure.closest(".scroll").getBoundingClientRect().right]);""")
+    assert f"{HUGE:,}" in {text for text, _ in shown}
+    assert [text for text, is_whole in shown if not is_whole] == []
+
+
 def test_last_months_usage_of_a_project_is_four_steps_away(browser, cloud):
     browser.open(cloud.url)
     browser.one("a[href='#/report']").click()
@@ -275,6 +286,7 @@ def test_last_months_usage_of_a_project_is_four_steps_away(browser, cloud):
     browser.one("#period").send_keys("Last month")
     browser.one("#show").click()
     browser.one("#verdict")
+    assert re.search(r"\d\d-01 00:00 to \d{4}-\d\d-01 00:00 \(UTC\)", browser.text())
     assert (
         "Usage of shop" in browser.text()
         and len(browser.all("#answer section:last-child tbody tr")) == 6
