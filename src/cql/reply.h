@@ -49,7 +49,7 @@ enum cql_type {
 
 struct cql_column {
 	struct cql_bytes keyspace, table, name;
-	enum cql_type type; /* may be one that this list does not know by name */
+	enum cql_type type;     /* may be one that this list does not know by name */
 	enum cql_type inner[2]; /* of what is in a list or set; of a map's keys and values */
 };
 
