@@ -6,6 +6,7 @@ Nothing here waits for a fixed time: a start ends with the READY line, everythin
 line, an acknowledgement or a condition, each with a deadline that only a failure reaches.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -153,6 +154,27 @@ class Program:
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+
+
+@contextlib.contextmanager
+def programs(directory):
+    """Starts programs; those that still run at the end are stopped, and must end well."""
+    started = []
+
+    def start(kind, *options, **keywords):
+        started.append(kind(directory, *options, **keywords))
+        return started[-1]
+
+    failures = []
+    try:
+        yield start
+    finally:
+        for program in reversed(started):
+            try:
+                program.stop()
+            except AssertionError as failure:
+                failures.append(str(failure))
+    assert not failures, "\n".join(failures)
 
 
 class Questions:
