@@ -85,11 +85,15 @@ const struct config_key settings_keys[] = {
 	INTEGER("worker", "vcpu_interval", "300", 0, 86400,
 		"Seconds between readings of per-vCPU times, which cost QEMU most; 0: never."),
 	TEXT("worker", "dataserver_host", "127.0.0.1",
-		"Hosts of kanyun-server, separated by commas; the next one is used when one is "
-		"silent."),
-	PORT("worker", "dataserver_port", "5551", "The port of kanyun-server."),
+		"Hosts of kanyun-server, each HOST or HOST:PORT[:PUB_PORT], separated by commas; "
+		"another one is used when one is silent."),
+	PORT("worker", "dataserver_port", "5551",
+		"The port of kanyun-server, where its host has none of its own."),
 	PORT("worker", "dataserver_pub_port", "0",
-		"The pub_port of kanyun-server; 0: dataserver_port plus 1."),
+		"The pub_port of kanyun-server, likewise; 0: dataserver_port plus 1."),
+	INTEGER("worker", "dataserver_return_seconds", "30", 0, 86400,
+		"Seconds after which a worker looks whether the server it left is there again; 0: "
+		"it stays."),
 	TEXT("worker", "log", "", "Log file of the worker; empty: [log] file."),
 	CHOICE("worker", "collector", "libvirt", collectors,
 		"Where readings come from; fake is a script, for tests and demonstrations."),
