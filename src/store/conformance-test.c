@@ -613,6 +613,7 @@ static void what_is_known_of_a_spool_only_moves_forward(void **state)
 		{ "w1", "a", "h1", 6, 300, 600, 9 },
 		{ "w1", "a", "", 6, 200, 0, 9 },
 		{ "w1", "a", "", 4, 400, 900, 9 },
+		{ "w1", "b", "", 8, 0, 750, 8 }, /* its clock stepped back */
 		{ "w2", "a", "h2", 1, 100, 100, 9 },
 	};
 	struct fixture *fixture = *state;
@@ -622,7 +623,7 @@ static void what_is_known_of_a_spool_only_moves_forward(void **state)
 		commit_source(fixture, &sources[i]);
 	for (int round = 0; round < 2; round++) {
 		assert_string_equal(sources_text(fixture, NULL, "w1"),
-			"w1 a 'h1' 6 200 600\nw1 b 'h1' 7 700 800\n");
+			"w1 a 'h1' 6 200 600\nw1 b 'h1' 8 700 750\n");
 		assert_string_equal(sources_text(fixture, "h2", NULL), "w2 a 'h2' 1 100 100\n");
 		assert_string_equal(sources_text(fixture, "h1", "w2"), "");
 		if (fixture->is_durable)
