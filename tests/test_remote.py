@@ -5,6 +5,7 @@ away, silent, or unable to answer."""
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -166,6 +167,34 @@ def test_a_server_that_was_restarted_is_asked_by_a_new_connection(start, tmp_pat
         server.kill()
         server = start(Server, *options)
     assert questions.ask("status")[0]["store"] == "sqlite"
+
+
+def test_the_status_says_which_servers_answer(start):
+    servers = [start(Server, data=name) for name in ("a", "b")]
+    ports = [server.endpoints["rep"].rpartition(":")[2] for server in servers]
+    hosts = ", ".join(f"127.0.0.1:{port}" for port in ports)
+    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0", f"api.server_host={hosts}")
+    client = "client.api_host=" + api.endpoints["rep"].removeprefix("tcp://")
+
+    def status():
+        return Questions(api.endpoints["rep"]).ask("status")[0]
+
+    started = [server.questions.ask("status")[0]["started"] for server in servers]
+    assert status()["servers"] == [
+        {"server": f"127.0.0.1:{port}", "answers": True, "started": since,
+         "store_is_failing": False} for port, since in zip(ports, started)]
+    servers[0].kill()
+    found = status()
+    assert found["started"] == started[1]
+    assert found["servers"][0] == {"server": f"127.0.0.1:{ports[0]}", "answers": False,
+                                   "started": None, "store_is_failing": None}
+    assert found["servers"][1]["answers"]
+    shown = run_kanyun("-o", client, "status")
+    assert re.search(f"127.0.0.1:{ports[0]} +no", shown.stdout), shown.stdout
+    assert re.search(f"127.0.0.1:{ports[1]} +yes", shown.stdout), shown.stdout
+    told = run_kanyun("-o", client, "doctor").stdout
+    assert f"127.0.0.1:{ports[0]} does not answer kanyun-api" in told
+    assert f"127.0.0.1:{ports[1]} does not" not in told
 
 
 def run_kanyun(*words):

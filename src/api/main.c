@@ -8,6 +8,7 @@
  *     usage-report.c  query_usage_report    readings.c  readings
  *     instances.c     list_instance, instances    instance.c  instance
  *     usages.c        usage         series.c    series       metrics.c   metrics
+ *     status.c        status
  */
 
 #include <czmq.h>

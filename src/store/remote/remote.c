@@ -76,8 +76,8 @@ static void set_first_host(struct remote_store *remote, size_t host)
 
 /* One question, one answer of three frames or more. A line that was kept may have ended long ago,
  * which says nothing of who is there now. */
-static enum line_outcome exchange(
-	struct remote_store *remote, size_t host, const char *body, zmsg_t **ret_answer)
+static enum line_outcome exchange(struct remote_store *remote, size_t host, const char *body,
+	int64_t timeout_ms, zmsg_t **ret_answer)
 {
 	enum line_outcome outcome = LINE_UNREACHABLE;
 	bool is_new = false;
@@ -90,7 +90,7 @@ static enum line_outcome exchange(
 			line = line_new(&remote->hosts.items[host]);
 		if (!line)
 			break;
-		outcome = line_ask(line, body, remote->timeout_ms, ret_answer);
+		outcome = line_ask(line, body, timeout_ms, ret_answer);
 		if (outcome == LINE_ANSWERED)
 			give_line(remote, host, line);
 		else
@@ -131,7 +131,7 @@ static int ask_host(struct remote_store *remote, size_t host, const char *body,
 	struct heard heard = { 0 };
 
 	host_endpoint(asked, asked->port, endpoint);
-	switch (exchange(remote, host, body, &heard.message)) {
+	switch (exchange(remote, host, body, remote->timeout_ms, &heard.message)) {
 	case LINE_UNREACHABLE:
 		return error_set(err, STORE_UNAVAILABLE, "%s at %s does not answer: no connection",
 			remote->program, endpoint);
@@ -181,16 +181,23 @@ static int ask_hosts(
 	return r == -ETIMEDOUT ? STORE_UNAVAILABLE : r;
 }
 
+static char *question_body(const char *method, const json_t *args)
+{
+	json_t *question = json_pack("{s:s, s:O?}", "method", method, "args", (json_t *)args);
+	char *body = question ? json_dumps(question, JSON_COMPACT) : NULL;
+
+	json_decref(question);
+	return body;
+}
+
 /* *ret_message keeps the frames; its cursor stands on the JSON. */
 static int ask(struct remote_store *remote, const char *method, const json_t *args,
 	zmsg_t **ret_message, json_t **ret_answer, struct error *err)
 {
-	json_t *question = json_pack("{s:s, s:O?}", "method", method, "args", (json_t *)args);
-	CLEANUP(string_free) char *body = question ? json_dumps(question, JSON_COMPACT) : NULL;
+	CLEANUP(string_free) char *body = question_body(method, args);
 	CLEANUP(heard_deinit) struct heard heard = { 0 };
 	int r;
 
-	json_decref(question);
 	if (!body)
 		return -ENOMEM;
 	r = ask_hosts(remote, body, &heard, err);
@@ -211,6 +218,24 @@ int remote_store_ask(struct store *store, const char *method, const json_t *args
 	if (r == 0)
 		zmsg_destroy(&message);
 	return r;
+}
+
+void remote_store_ask_each(struct store *store, const char *method, int64_t timeout_ms,
+	remote_each_fn each, void *context)
+{
+	struct remote_store *remote = (struct remote_store *)store;
+	CLEANUP(string_free) char *body = question_body(method, NULL);
+
+	for (size_t i = 0; body && i < remote->hosts.count; i++) {
+		CLEANUP(heard_deinit) struct heard heard = { 0 };
+		const struct host *host = &remote->hosts.items[i];
+		char endpoint[HOST_ENDPOINT_SIZE];
+
+		if (exchange(remote, i, body, timeout_ms, &heard.message) == LINE_ANSWERED)
+			heard.answer = parse_answer(heard.message);
+		host_endpoint(host, host->port, endpoint);
+		each(context, endpoint + strlen("tcp://"), heard.answer);
+	}
 }
 
 /* What a code of the server means to a caller of the store. */

@@ -36,6 +36,12 @@ MUST_CHECK int remote_store_new(
 MUST_CHECK int remote_store_ask(struct store *store, const char *method, const json_t *args,
 	json_t **ret_answer, struct error *err);
 
+/* Asks each of them, whatever the others answer: for what each says of itself. `answer` is NULL
+ * where none came within timeout_ms; both texts live during the call. */
+typedef void (*remote_each_fn)(void *context, const char *host, const json_t *answer);
+void remote_store_ask_each(struct store *store, const char *method, int64_t timeout_ms,
+	remote_each_fn each, void *context);
+
 /* The answering side. Is this method one of the store's? */
 bool remote_is_method(const char *method);
 
