@@ -9,7 +9,9 @@
 #include <stddef.h>
 
 #include "base/macros.h"
-#include "cql/session.h"
+#include "cql/value.h"
+
+struct cql_result;
 
 struct cql_result *cql_result_free(struct cql_result *result);
 CLEANUP_DEFINE(struct cql_result, cql_result_free)

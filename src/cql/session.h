@@ -21,47 +21,25 @@
 
 #include "base/error.h"
 #include "base/macros.h"
+#include "cql/frame.h"
+#include "cql/value.h"
 
 struct cql_session;
 struct cql_result;
 
 enum cql_outcome {
 	CQL_OK = 0,
-	CQL_UNAVAILABLE, /* no node could do it now, or none answered; asking again later may help
-			  */
+	CQL_UNAVAILABLE, /* no node did it now, or none answered; asking later may help */
 	CQL_BUSY,        /* pending_max are under way: only from cql_submit */
 };
 
-/* A value in CQL's encoding, over the caller's bytes. */
-struct cql_value {
-	const void *bytes;
-	int32_t size; /* or one of: */
-};
-
-enum { CQL_NULL = -1, CQL_UNSET = -2 };
-
-/* The protocol's numbers. */
-enum cql_consistency {
-	CQL_ANY = 0,
-	CQL_ONE = 1,
-	CQL_TWO = 2,
-	CQL_THREE = 3,
-	CQL_QUORUM = 4,
-	CQL_ALL = 5,
-	CQL_LOCAL_QUORUM = 6,
-	CQL_EACH_QUORUM = 7,
-	CQL_SERIAL = 8,
-	CQL_LOCAL_SERIAL = 9,
-	CQL_LOCAL_ONE = 10,
-};
-
 enum {
-	CQL_HOSTS_MAX = 16,           /* contact points */
-	CQL_NODES_MAX = 1024,         /* of the cluster; further ones are not used */
-	CQL_STATEMENTS_MAX = 256,     /* different texts with values in one session */
-	CQL_STATEMENT_MAX = 16 << 20, /* bytes of one statement with its values, or of one batch */
-	CQL_ATTEMPTS_MAX = 3,         /* sendings of one idempotent statement */
-	CQL_PENDING_MAX_DEFAULT = 1024, /* where pending_max is 0 */
+	CQL_HOSTS_MAX = 16,   /* contact points */
+	CQL_TEXTS_MAX = 256,  /* different texts with values in one session */
+	CQL_PARTS_MAX = 1024, /* of one batch */
+	CQL_ATTEMPTS_MAX = 3, /* sendings of one idempotent statement */
+	CQL_PENDING_DEFAULT = 1024,
+	CQL_PAGE_DEFAULT = 1000, /* rows */
 };
 
 /* All texts are copied. Zeroed fields mean what stands behind them. */
@@ -79,12 +57,13 @@ struct cql_options {
 	bool use_lz4;               /* if the node has it */
 	int64_t connect_timeout_ms; /* until a node is ready for statements; 5 s */
 	int64_t request_timeout_ms; /* of each attempt; 10 s */
-	size_t pending_max;         /* statements queued or in flight; blocking calls wait */
+	size_t pending_max;         /* statements queued or in flight; CQL_PENDING_DEFAULT */
 };
 
 struct cql_statement {
-	/* CQL with ? for values. The same text with values is prepared once a node and found again
-	 * by its content, so it should be one of few constants. */
+	/* CQL with ? for values. A statement is at most CQL_REQUEST_MAX bytes in all. The same text
+	 * with values is prepared once a node and found again by its content, so it should be one
+	 * of few constants. */
 	const char *text;
 	const struct cql_value *values;
 	size_t value_count;
@@ -94,7 +73,7 @@ struct cql_statement {
 	const struct cql_statement *parts;
 	size_t part_count;
 
-	/* Serialized (cql_composite where it has several columns): the statement goes to a replica.
+	/* Serialized by cql_key_write: the statement goes to a replica.
 	 * NULL: to any node. */
 	const void *partition_key;
 	size_t partition_key_size;
@@ -103,7 +82,7 @@ struct cql_statement {
 	enum cql_consistency serial_consistency; /* of a statement with IF; 0: CQL_LOCAL_SERIAL */
 	bool is_idempotent;                      /* may be sent again, and to several nodes */
 	int64_t timestamp_us; /* 0: the client's time, ascending within a session */
-	int32_t page_size;    /* rows of one page; 0: 1000 */
+	int32_t page_size;    /* 0: CQL_PAGE_DEFAULT */
 };
 
 /* Starts the thread, which connects; does not wait for it. Negative: the options are wrong, or
@@ -111,8 +90,10 @@ struct cql_statement {
 MUST_CHECK int cql_session_new(
 	const struct cql_options *options, struct cql_session **ret_session, struct error *err);
 
-/* What is under way ends with CQL_UNAVAILABLE. No other call may be running, but those that wait
- * for such an end return. */
+/* What is under way ends with CQL_UNAVAILABLE, and so does all that is asked from now on. */
+void cql_session_stop(struct cql_session *session);
+
+/* Stops. No other call may be running. */
 struct cql_session *cql_session_free(struct cql_session *session);
 CLEANUP_DEFINE(struct cql_session, cql_session_free)
 
