@@ -8,5 +8,6 @@
 #include <stdint.h>
 
 /* As token() of CQL gives it: MurmurHash3 x64 128, first half, in Cassandra's variant (bytes of the
- * tail are signed), INT64_MAX in place of INT64_MIN. The key is serialized (cql_key_write). */
+ * tail are signed), INT64_MAX in place of INT64_MIN, which only an empty key has. The key is
+ * serialized (cql_key_write). */
 int64_t cql_murmur3_token(const void *key, size_t size);

@@ -11,14 +11,13 @@
 #include <stdint.h>
 
 #include "base/cursor.h"
-#include "base/error.h"
-#include "base/macros.h"
 #include "cql/value.h"
 
 enum {
 	CQL_COLUMNS_MAX = 256,
-	CQL_TYPE_DEPTH_MAX = 8, /* frozen<map<text, list<...>>> */
+	CQL_TYPE_DEPTH_MAX = 16, /* frozen<map<text, list<...>>> */
 	CQL_KEY_COLUMNS_MAX = 16,
+	CQL_ID_MAX = 64, /* bytes of a prepared statement's id; Cassandra's have 16 */
 };
 
 enum cql_type {

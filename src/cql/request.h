@@ -15,9 +15,8 @@
 #include "cql/value.h"
 
 enum {
-	CQL_VALUES_MAX = 65535,     /* bound to one statement */
-	CQL_STATEMENTS_MAX = 65535, /* of one batch */
-	CQL_ID_MAX = 64,            /* bytes of a prepared statement's id; Cassandra's have 16 */
+	CQL_VALUES_MAX = 65535, /* bound to one statement */
+	CQL_BATCH_MAX = 65535,  /* of one batch */
 };
 
 /* How a statement is to be run. All zero is: no values, consistency ANY (which no read accepts). */
@@ -43,6 +42,7 @@ enum cql_event_set {
 	CQL_EVENTS_TOPOLOGY = 0x1,
 	CQL_EVENTS_STATUS = 0x2,
 	CQL_EVENTS_SCHEMA = 0x4,
+	CQL_EVENTS_ALL = 0x7,
 };
 
 void cql_request_options(struct buffer *to);

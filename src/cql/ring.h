@@ -8,12 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
 #include "base/macros.h"
 #include "cql/value.h"
 
 enum {
-	CQL_NODES_MAX = 1024,
+	CQL_RING_NODES_MAX = 1024,
 	CQL_NODE_TOKENS_MAX = 1536, /* of one node; num_tokens was 256 by default, is 16 now */
 	CQL_DATACENTERS_MAX = 32,
 	CQL_REPLICAS_MAX = 32,
@@ -52,8 +51,9 @@ MUST_CHECK int cql_tokens_read(struct cql_value set, int64_t *ret_tokens, size_t
 
 struct cql_ring;
 
-/* Keeps nothing of the list. Returns 0; -EMSGSIZE if there are more than CQL_NODES_MAX nodes;
- * -ENOMEM. */
+/* Keeps nothing of the list. A node without tokens (it is joining) keeps no partitions. Returns 0;
+ * -EMSGSIZE if there are more than CQL_RING_NODES_MAX nodes, CQL_NODE_TOKENS_MAX tokens of one, or
+ * CQL_DATACENTERS_MAX data centres; -ENOMEM. */
 MUST_CHECK int cql_ring_new(
 	const struct cql_ring_node *nodes, size_t count, struct cql_ring **ret_ring);
 struct cql_ring *cql_ring_free(struct cql_ring *ring);

@@ -94,6 +94,7 @@ bool cql_items_next(struct cql_items *items, struct cql_value *ret_value);
 
 /* Appends the partition key that these columns make, as tokens are computed from it: one column's
  * bytes as they are, several as a composite.
- * Returns 0; -EINVAL if there are none, one is null or unset, or is too long to be part of a key.
+ * Returns 0; -EINVAL if there are none, one is null or unset, or they make
+ * more than the 65,535 bytes of a key.
  */
 MUST_CHECK int cql_key_write(struct buffer *to, const struct cql_value *values, size_t count);
