@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """Real Cassandra, started once for all tests here. Where its jars cannot be had, they are skipped.
 
-KANYUN_LONG=1: the same with the release before, and clusters of three.
+KANYUN_LONG=1: the same with the release before, and the tests with clusters of three.
 """
 
 import os
@@ -17,6 +17,14 @@ from node import VERSIONS, Node, Unreachable, jars, security
 LONG = os.environ.get("KANYUN_LONG") == "1"
 RELEASES = list(VERSIONS) if LONG else list(VERSIONS)[:1]
 NEEDED = ("java", "mvn", "openssl", "setpriv")
+
+
+def pytest_collection_modifyitems(config, items):
+    here = os.path.dirname(__file__)
+    others = [item for item in items
+              if not LONG and item.path.is_relative_to(here) and "cluster" in item.fixturenames]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 def have(release):
@@ -59,8 +67,6 @@ def secure_cassandra(tmp_path_factory, certificates):
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """Three nodes. A test that kills some starts them again."""
-    if not LONG:
-        pytest.skip("three nodes run with KANYUN_LONG=1")
     have(RELEASES[0])
     yield from running(Cluster(tmp_path_factory.mktemp("cluster")))
 
