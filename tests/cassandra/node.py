@@ -56,6 +56,7 @@ SETTINGS = {
     "incremental_backups": False,
     "dynamic_snitch": False,
     "cdc_enabled": False,
+    **{f"{name}request_timeout": "10s" for name in ("read_", "range_", "write_", "")},
 }
 
 
