@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/macros.h"
 #include "cql/frame.h"
 #include "cql/value.h"
@@ -30,7 +31,7 @@ struct cql_result;
 enum cql_outcome {
 	CQL_OK = 0,
 	CQL_UNAVAILABLE, /* no node did it now, or none answered; asking later may help */
-	CQL_BUSY,        /* pending_max are under way: only from cql_submit */
+	CQL_BUSY,        /* too many are pending: only from cql_submit */
 };
 
 enum {
@@ -39,7 +40,8 @@ enum {
 	CQL_PARTS_MAX = 1024, /* of one batch */
 	CQL_ATTEMPTS_MAX = 3, /* sendings of one idempotent statement */
 	CQL_PENDING_DEFAULT = 1024,
-	CQL_PAGE_DEFAULT = 1000, /* rows */
+	CQL_PENDING_BYTES_MAX = 256 * 1024 * 1024, /* of the statements that are pending */
+	CQL_PAGE_DEFAULT = 1000,                   /* rows */
 };
 
 /* All texts are copied. Zeroed fields mean what stands behind them. */
@@ -160,6 +162,9 @@ struct cql_counters {
 };
 
 void cql_session_counters(struct cql_session *session, struct cql_counters *ret_counters);
+
+/* How long statements took from their submission to their end. Lives as long as the session. */
+const struct histogram *cql_session_latency(const struct cql_session *session);
 
 /* The reason of the last failed connection, or "" while all are well. */
 void cql_session_trouble(struct cql_session *session, struct error *ret_trouble);

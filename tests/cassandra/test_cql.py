@@ -23,12 +23,18 @@ SELECT = f"SELECT * FROM {TABLE} WHERE p = ?"
 ID = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
 
 
+def change(probe, text):
+    """A change of the schema, which all nodes then have."""
+    probe.execute(text)
+    answer = probe.ask("agree", timeout_ms=60000)
+    assert answer["r"] == 0, answer
+
+
 def make_table(probe, replicas=1):
-    probe.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = "
-                  f"{{'class': 'NetworkTopologyStrategy', 'datacenter1': {replicas}}}")
-    probe.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({COLUMNS}, PRIMARY KEY (p, c))")
+    change(probe, f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = "
+           f"{{'class': 'NetworkTopologyStrategy', 'datacenter1': {replicas}}}")
+    change(probe, f"CREATE TABLE IF NOT EXISTS {TABLE} ({COLUMNS}, PRIMARY KEY (p, c))")
     probe.execute(f"TRUNCATE {TABLE}")
-    assert probe.ask("agree", timeout_ms=60000)["r"] == 0
 
 
 @pytest.fixture
