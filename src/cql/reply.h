@@ -16,8 +16,7 @@
 enum {
 	CQL_COLUMNS_MAX = 256,
 	CQL_TYPE_DEPTH_MAX = 16, /* frozen<map<text, list<...>>> */
-	CQL_KEY_COLUMNS_MAX = 16,
-	CQL_ID_MAX = 64, /* bytes of a prepared statement's id; Cassandra's have 16 */
+	CQL_ID_MAX = 64,         /* bytes of a prepared statement's id; Cassandra's have 16 */
 };
 
 enum cql_type {
@@ -86,9 +85,6 @@ bool cql_rows_next(struct cql_rows *rows, struct cql_value *ret_values);
 struct cql_prepared {
 	struct cql_bytes id; /* at most CQL_ID_MAX */
 	struct cql_columns markers;
-	/* Which markers make the partition key, in its order; 0: not all of it is bound. */
-	uint16_t key_markers[CQL_KEY_COLUMNS_MAX];
-	size_t key_marker_count;
 	struct cql_columns columns; /* of the rows to come */
 };
 
