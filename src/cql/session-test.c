@@ -85,8 +85,6 @@ static void connect_session(void)
 
 static int tear_down(void **state)
 {
-	if (err.text[0])
-		print_message("# %s\n", err.text);
 	session = cql_session_free(session);
 	for (size_t i = 0; i < 2; i++)
 		if (nodes[i].thread)
@@ -737,5 +735,6 @@ int main(void)
 		WITH_NODES(wrong_options_are_refused),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

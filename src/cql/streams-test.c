@@ -122,5 +122,6 @@ int main(void)
 		cmocka_unit_test_setup(at_the_end_each_question_in_flight_is_dropped_once, set_up),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
