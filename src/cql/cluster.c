@@ -180,16 +180,20 @@ int64_t cql_cluster_deadline_ms(const struct cql_cluster *cluster)
 struct look {
 	const struct cql_call *call;
 	int64_t now_ms;
-	bool may_wait;
+	bool is_any_ready, is_any_hopeful;
+	bool may_have_room_later;
 };
 
 static bool suits(struct look *look, const struct cql_node *node)
 {
 	if (cql_node_is_hopeful(node))
-		look->may_wait = true;
-	if (!node->is_local || !cql_node_is_ready(node) || cql_call_was_tried(look->call, node))
+		look->is_any_hopeful = true;
+	if (!node->is_local || !cql_node_is_ready(node))
 		return false;
-	look->may_wait = true;
+	look->is_any_ready = true;
+	if (cql_call_was_tried(look->call, node))
+		return false;
+	look->may_have_room_later = true;
 	return cql_node_has_room(node, look->now_ms);
 }
 
@@ -225,15 +229,17 @@ static struct cql_node *choose_any(struct cql_cluster *cluster, struct look *loo
 enum cql_choice cql_cluster_choose(
 	struct cql_cluster *cluster, const struct cql_call *call, struct cql_node **ret_node)
 {
-	struct look look = { call, now_ms(cluster), false };
+	struct look look = { .call = call, .now_ms = now_ms(cluster) };
 	struct cql_node *node;
+	bool may_wait;
 
 	cluster->turn++;
 	node = choose_replica(cluster, &look);
 	if (!node)
 		node = choose_any(cluster, &look);
+	may_wait = look.may_have_room_later || (look.is_any_hopeful && !look.is_any_ready);
 	if (!node)
-		return look.may_wait ? CQL_CHOICE_WAIT : CQL_CHOICE_NONE;
+		return may_wait ? CQL_CHOICE_WAIT : CQL_CHOICE_NONE;
 	*ret_node = node;
 	return CQL_CHOICE_NODE;
 }

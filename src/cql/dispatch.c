@@ -15,7 +15,8 @@
 
 enum {
 	OVERLOAD_PAUSE_MS = 100,
-	FORGOTTEN_MAX = 3, /* a node that forgets a statement at once each time */
+	PASSED_OVER_MAX = 64, /* that cannot be sent now, before others are not looked at */
+	FORGOTTEN_MAX = 3,    /* a node that forgets a statement at once each time */
 };
 
 /* A text that is being prepared on a node. */
@@ -360,7 +361,7 @@ static enum cql_choice choose(struct cql_session *session, struct cql_call *call
 	return cql_cluster_choose(&session->cluster, call, &call->node);
 }
 
-/* false: nothing more can be sent now. Takes the call, or leaves it to the caller. */
+/* false: it cannot be sent now. Takes the call, or leaves it to the caller. */
 static bool send_or_end(struct cql_session *session, struct cql_call *call)
 {
 	enum cql_choice choice = choose(session, call);
@@ -381,17 +382,21 @@ static bool send_or_end(struct cql_session *session, struct cql_call *call)
 
 void cql_dispatch(struct cql_session *session)
 {
+	struct cql_calls passed_over = { 0 };
 	struct cql_call *call;
+	size_t count = 0;
 
 	session->is_stirred = false;
-	while ((call = cql_calls_take(&session->waiting))) {
+	while (count < PASSED_OVER_MAX && (call = cql_calls_take(&session->waiting))) {
 		if (call->give_up_ms <= now_ms(session)) {
 			end_homeless(session, call, "no node took it in time");
 		} else if (!send_or_end(session, call)) {
-			cql_calls_prepend(&session->waiting, call);
-			return;
+			cql_calls_append(&passed_over, call);
+			count++;
 		}
 	}
+	cql_calls_join(&passed_over, &session->waiting);
+	session->waiting = passed_over;
 }
 
 int64_t cql_dispatch_deadline_ms(const struct cql_session *session)

@@ -47,7 +47,8 @@ enum {
 /* All texts are copied. Zeroed fields mean what stands behind them. */
 struct cql_options {
 	const char *hosts;    /* "a, b:9042, [::1]:9043": contact points, at most CQL_HOSTS_MAX */
-	int port;             /* of those without one and of all other nodes; 9042 */
+	int port;             /* of those without one; 9042. All other nodes are taken to have the
+				 port of the one that told of them */
 	const char *local_dc; /* that of the first node reached */
 	const char *keyspace; /* whose replication says which nodes are replicas; may not exist yet;
 				 none: any node is asked. No statement's names are affected */
