@@ -24,6 +24,7 @@ enum {
 	CONNECT_TIMEOUT_MS = 5 * 1000,
 	REQUEST_TIMEOUT_MS = 10 * 1000,
 	HEARTBEAT_MS = 15 * 1000,
+	NEWS_AGAIN_MS = 1000, /* where there was no memory for them */
 	EVENTS_MAX = 64,
 	TURN_MAX_MS = 60 * 1000,
 };
@@ -64,9 +65,11 @@ static void take_submitted(struct cql_session *session)
 
 static void take_news(struct cql_session *session)
 {
-	if (session->news &&
-		cql_cluster_update(&session->cluster, &session->news, &session->waiting) < 0)
-		session->news = cql_topology_free(session->news); /* the next one */
+	if (!session->news ||
+		cql_cluster_update(&session->cluster, &session->news, &session->waiting) == 0)
+		return;
+	session->news = cql_topology_free(session->news);
+	cql_control_refresh(&session->control, NEWS_AGAIN_MS);
 }
 
 /* What those who wait want to know. */
