@@ -49,9 +49,8 @@ enum cql_type {
 
 struct cql_column {
 	struct cql_bytes keyspace, table, name;
-	enum cql_type type; /* may be one that this list does not know by name */
-	enum cql_type
-		inner[2]; /* of a list or set: its elements'; of a map: its keys' and values' */
+	enum cql_type type;     /* may be one that this list does not know by name */
+	enum cql_type inner[2]; /* of what is in a list or set; of a map's keys and values */
 };
 
 /* The columns of rows, or the markers of a prepared statement. */

@@ -16,7 +16,7 @@
 
 enum {
 	CQL_VALUES_MAX = 65535, /* bound to one statement */
-	CQL_BATCH_MAX = 65535,  /* of one batch */
+	CQL_BATCH_MAX = 65535,  /* statements of one batch */
 };
 
 /* How a statement is to be run. All zero is: no values, consistency ANY (which no read accepts). */
