@@ -15,6 +15,7 @@
 enum state { OPENING, GREETING, READY, CLOSED };
 
 enum {
+	SUSPECT_MS = 1000,
 	IN_FLIGHT_MAX = 1024,
 	ABANDONED_MAX = 512, /* unanswered questions that make a node one that does not answer */
 	PIECES_MAX = 64,     /* read at one event, so that no node starves the others */
@@ -396,8 +397,6 @@ static void expire(struct cql_connection *connection)
 
 	while ((question = cql_streams_expire(&connection->streams, now_ms(connection)))) {
 		connection->options.counts->timeouts++;
-		if (connection->heard_ms <= question->asked_ms)
-			beat(connection);
 		question->answer(question, &answer);
 	}
 }
@@ -410,12 +409,31 @@ static bool is_silent(const struct cql_connection *connection)
 	       now_ms(connection) - since_ms >= connection->options.connect_timeout_ms;
 }
 
+/* When it becomes suspect if nothing is heard. */
+static int64_t suspect_ms(const struct cql_connection *connection)
+{
+	const struct cql_question *oldest = connection->streams.first;
+
+	return oldest ? MAX_OF(oldest->asked_ms, connection->heard_ms) + SUSPECT_MS : INT64_MAX;
+}
+
+bool cql_connection_is_suspect(const struct cql_connection *connection)
+{
+	return connection->state == READY && suspect_ms(connection) <= now_ms(connection);
+}
+
+static int64_t beat_ms(const struct cql_connection *connection)
+{
+	return MIN_OF(
+		suspect_ms(connection), connection->heard_ms + connection->options.heartbeat_ms);
+}
+
 static void tick_ready(struct cql_connection *connection)
 {
 	expire(connection);
 	if (is_silent(connection) || connection->streams.abandoned_count > ABANDONED_MAX)
 		close_with(connection, -ETIMEDOUT, "the node does not answer any more");
-	else if (now_ms(connection) - connection->heard_ms >= connection->options.heartbeat_ms)
+	else if (beat_ms(connection) <= now_ms(connection))
 		beat(connection);
 }
 
@@ -432,17 +450,17 @@ void cql_connection_tick(struct cql_connection *connection)
 
 int64_t cql_connection_deadline_ms(const struct cql_connection *connection)
 {
-	const struct cql_connection_options *options = &connection->options;
-	int64_t beat_ms = connection->heard_ms + options->heartbeat_ms;
+	int64_t next_ms;
 
 	if (connection->state == CLOSED)
 		return INT64_MAX;
 	if (connection->state != READY)
-		return connection->opened_ms + options->connect_timeout_ms;
-	if (connection->heartbeat_is_out)
-		beat_ms = MAX_OF(connection->heartbeat.asked_ms, connection->heard_ms) +
-			  options->connect_timeout_ms;
-	return MIN_OF(beat_ms, cql_streams_deadline(&connection->streams));
+		return connection->opened_ms + connection->options.connect_timeout_ms;
+	next_ms = connection->heartbeat_is_out
+			  ? MAX_OF(connection->heartbeat.asked_ms, connection->heard_ms) +
+				    connection->options.connect_timeout_ms
+			  : beat_ms(connection);
+	return MIN_OF(next_ms, cql_streams_deadline(&connection->streams));
 }
 
 bool cql_connection_is_ready(const struct cql_connection *connection)

@@ -494,6 +494,22 @@ static void the_death_of_one_node_is_not_seen(void **state)
 		assert_int_equal(execute("ok", true), 0);
 }
 
+/* Long before the time-out of a statement, which is sent again. */
+static void a_node_that_stands_still_is_left_soon(void **state)
+{
+	int64_t begin_ms = clock_monotonic_ms(clock_system());
+
+	options.connect_timeout_ms = SHORT_MS;
+	start_both_nodes();
+	connect_session();
+	wait_until(both_are_connected);
+	nodes[0].is_mute = true;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(execute("ok", true), 0);
+	assert_true(clock_monotonic_ms(clock_system()) - begin_ms < LONG_MS / 2);
+	assert_int_equal(count().timeouts, 0);
+}
+
 static void nodes_agree_on_a_schema(void **state)
 {
 	start_both_nodes();
@@ -757,6 +773,7 @@ int main(void)
 		WITH_NODES(a_data_centre_without_nodes_is_told),
 		WITH_NODES(a_new_node_is_learnt_of_by_an_event),
 		WITH_NODES(the_death_of_one_node_is_not_seen),
+		WITH_NODES(a_node_that_stands_still_is_left_soon),
 		WITH_NODES(nodes_agree_on_a_schema),
 		WITH_NODES(compression_is_used_where_both_have_it),
 		WITH_NODES(compression_is_not_used_where_the_node_lacks_it),
