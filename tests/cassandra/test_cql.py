@@ -290,18 +290,18 @@ def test_a_certificate_of_another_host_is_refused(secure_cassandra, certificates
             assert_refused(probe, "IP address mismatch")
 
 
-@pytest.mark.skipif(not LONG, reason="one more node: --long")
-def test_a_node_that_wants_a_certificate_gets_it(tmp_path, certificates, secure_cassandra):
-    node = Node(tmp_path, heap="256M", settings=security(certificates, client_certificates=True))
-    try:
-        node.start()
-        with secure(node, certificates, key=certificates.client_key,
-                    certificate=certificates.client_certificate) as probe:
-            assert probe.connected().execute("SELECT key FROM system.local")
-        with secure(node, certificates) as probe:
-            assert_refused(probe, "TLS", "closed the connection")
-    finally:
-        node.end()
+if LONG:  # one more node
+    def test_a_node_that_wants_a_certificate_gets_it(tmp_path, certificates, secure_cassandra):
+        node = Node(tmp_path, heap="256M", settings=security(certificates, client_certificates=True))
+        try:
+            node.start()
+            with secure(node, certificates, key=certificates.client_key,
+                        certificate=certificates.client_certificate) as probe:
+                assert probe.connected().execute("SELECT key FROM system.local")
+            with secure(node, certificates) as probe:
+                assert_refused(probe, "TLS", "closed the connection")
+        finally:
+            node.end()
 
 
 def test_one_dead_node_of_three_is_not_noticed_by_writers(cluster):
