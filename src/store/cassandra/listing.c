@@ -165,9 +165,9 @@ int listing_load(struct listing *listing, const struct instance_key *key, struct
 	char id[INSTANCE_ID_SIZE];
 	int r = key ? instance_id_write(key, id) : 0;
 
+	statements_init(&statements, listing->store);
 	if (r < 0)
 		return r;
-	statements_init(&statements, listing->store);
 	for (int32_t i = 0; !key && i < BUCKETS; i++)
 		ask_for(&statements, (const struct cql_value[]){ statements_int(&statements, i) },
 			1);
@@ -300,10 +300,10 @@ static int find_ends(struct listing *listing, struct error *err)
 	size_t count = 0;
 	int r;
 
+	statements_init(&statements, listing->store);
 	listing->asked = calloc(listing->count + 1, sizeof(struct listed *));
 	if (!listing->asked)
 		return -ENOMEM;
-	statements_init(&statements, listing->store);
 	for (size_t i = 0; i < listing->count; i++) {
 		struct listed *listed = listing->items[i];
 

@@ -245,9 +245,9 @@ static int make_keyspace(struct cassandra_store *store, const char *replication,
 	bool has = false;
 	int r = has_keyspace(store, &has, err);
 
+	buffer_init(&text, SCHEMA_TEXT_MAX);
 	if (r != 0 || has)
 		return r;
-	buffer_init(&text, SCHEMA_TEXT_MAX);
 	buffer_print(&text,
 		"CREATE KEYSPACE IF NOT EXISTS \"%s\" WITH replication ="
 		" {'class': 'NetworkTopologyStrategy'",

@@ -35,9 +35,9 @@ static bool set_key(struct statements *statements, struct cql_statement *stateme
 	CLEANUP(buffer_deinit) struct buffer key;
 	void *copy;
 
+	buffer_init(&key, KEY_BYTES_MAX);
 	if (count == 0)
 		return true;
-	buffer_init(&key, KEY_BYTES_MAX);
 	if (cql_key_write(&key, statement->values, count) < 0 || buffer_check(&key) < 0)
 		return false;
 	copy = arena_take(&statements->arena, key.size);
