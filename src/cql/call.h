@@ -48,6 +48,8 @@ struct cql_call {
 	const struct cql_node *tried[CQL_ATTEMPTS_MAX]; /* only to be compared */
 	size_t tried_count;
 	struct error reason; /* of the last failure */
+	int r;               /* how it ended */
+	struct cql_result *result;
 };
 
 /* `paging_state` is copied like all else. Adds its texts to `texts`. Returns 0; -EMSGSIZE; -ENOSPC;

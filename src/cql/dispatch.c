@@ -10,7 +10,8 @@
 #include "cql/result.h"
 
 /* A call waits in session->waiting until a node has room for it; in node->awaiting while a text of
- * it is prepared there; or is in flight. From there it ends, or waits again. */
+ * it is prepared there; or is in flight. From there it waits again, or goes to session->ended, and
+ * from there to whoever asked. */
 
 enum {
 	OVERLOAD_PAUSE_MS = 100,
@@ -30,16 +31,17 @@ static int64_t now_ms(const struct cql_session *session)
 	return clock_monotonic_ms(session->cluster.connecting.clock);
 }
 
-/* Takes the call and the result. */
+/* Takes the call and the result. Whoever asked is told at the end of the turn, when all that it may
+ * look at then is as it is now. */
 static void end(struct cql_call *call, int r, struct cql_result *result)
 {
 	struct cql_session *session = call->session;
 
 	if (r != 0)
 		session->counts.failures++;
-	call->done(call->context, r, result, &call->reason);
-	cql_call_free(call);
-	cql_session_release(session);
+	call->r = r;
+	call->result = result;
+	cql_calls_append(&session->ended, call);
 }
 
 static void wait_again(struct cql_call *call)
@@ -407,5 +409,16 @@ void cql_dispatch_end(struct cql_session *session)
 	while ((call = cql_calls_take(&session->waiting))) {
 		call->reason = reason;
 		end(call, CQL_UNAVAILABLE, NULL);
+	}
+}
+
+void cql_dispatch_tell(struct cql_session *session)
+{
+	struct cql_call *call;
+
+	while ((call = cql_calls_take(&session->ended))) {
+		cql_session_release(session);
+		call->done(call->context, call->r, call->result, &call->reason);
+		cql_call_free(call);
 	}
 }

@@ -104,52 +104,37 @@ static void gathering_deinit(struct gathering *gathering)
 	free(gathering->items);
 }
 
-/* Blocks for a place only where nothing of this gathering is out, whose end would give one.
+/* The item is no longer idle before it is submitted: it may be finished at once.
  * Returns 0; CQL_BUSY; or a failure, which is kept. */
-static int submit(
-	struct gathering *gathering, size_t index, struct cql_bytes paging_state, struct error *err)
+static int submit(struct gathering *gathering, size_t index, struct cql_bytes paging_state,
+	bool may_wait, struct error *err)
 {
 	struct item *item = gathering->idle;
 	int r;
 
+	gathering->idle = item->next;
 	item->index = index;
 	r = cql_session_submit(gathering->session, &gathering->statements[index], paging_state,
-		gathering->out == 0, on_done, item, err);
-	if (r == 0) {
-		gathering->idle = item->next;
+		may_wait, on_done, item, err);
+	if (r == 0)
 		gathering->out++;
-	} else if (r != CQL_BUSY) {
+	else
+		lay_idle(gathering, item);
+	if (r != 0 && r != CQL_BUSY)
 		gathering->r = r;
-	}
 	return r;
 }
 
-/* The page after this one; where there is no place for it, it waits for one: the session's thread
- * goes on meanwhile. */
-static void ask_next_page(struct gathering *gathering, const struct item *item, struct error *err)
-{
-	struct item *next = gathering->idle;
-	int r;
-
-	next->index = item->index;
-	r = cql_session_submit(gathering->session, &gathering->statements[item->index],
-		cql_result_paging_state(item->result), true, on_done, next, err);
-	if (r == 0) {
-		gathering->idle = next->next;
-		gathering->out++;
-	} else {
-		gathering->r = r;
-	}
-}
-
-/* The next page is asked for while the caller looks at this one. */
+/* The next page is asked for while the caller looks at this one. Waiting for a place does no harm:
+ * the session's thread goes on meanwhile. */
 static void deliver(struct gathering *gathering, struct item *item, cql_each_fn each, void *context,
 	struct error *err)
 {
 	if (gathering->r == 0 && item->r != 0)
 		gathering->r = error_set(err, item->r, "%s", error_text(&item->reason, item->r));
 	if (gathering->r == 0 && cql_result_has_more(item->result))
-		ask_next_page(gathering, item, err);
+		(void)submit(
+			gathering, item->index, cql_result_paging_state(item->result), true, err);
 	if (gathering->r == 0 && each)
 		gathering->r = each(context, item->index, item->result);
 	lay_idle(gathering, item);
@@ -164,7 +149,7 @@ static int gather(struct gathering *gathering, size_t count, cql_each_fn each, v
 		/* One more is kept for the next page of what is delivered. */
 		while (next < count && gathering->r == 0 && gathering->idle &&
 			gathering->idle->next &&
-			submit(gathering, next, (struct cql_bytes){ 0 }, err) == 0)
+			submit(gathering, next, (struct cql_bytes){ 0 }, !gathering->out, err) == 0)
 			next++;
 		if (gathering->out)
 			deliver(gathering, take_finished(gathering), each, context, err);
@@ -193,7 +178,7 @@ static int execute(struct cql_session *session, const struct cql_statement *stat
 	int r = gathering_init(&gathering, session, statement, 1);
 
 	if (r == 0)
-		r = submit(&gathering, 0, paging_state, err);
+		r = submit(&gathering, 0, paging_state, true, err);
 	if (r == 0) {
 		item = take_finished(&gathering);
 		r = item->r;

@@ -38,6 +38,7 @@ struct cql_session {
 	struct cql_control control;
 	struct cql_topology *news; /* read, and not yet in `cluster` */
 	struct cql_calls waiting;  /* for room on a node */
+	struct cql_calls ended;    /* whose owners are not told yet */
 	struct buffer frame;
 	bool is_stirred; /* something became possible that was not when it was last tried */
 	bool is_ending;
@@ -74,3 +75,6 @@ int64_t cql_dispatch_deadline_ms(const struct cql_session *session);
 
 /* Ends all that waits. */
 void cql_dispatch_end(struct cql_session *session);
+
+/* Tells those whose calls have ended. */
+void cql_dispatch_tell(struct cql_session *session);

@@ -8,7 +8,7 @@
 
 enum {
 	BACKOFF_FIRST_MS = 250,
-	BACKOFF_LAST_MS = 30 * 1000,
+	BACKOFF_LAST_MS = 5 * 1000,
 	STEADY_MS = 1000, /* a connection that lasted so long was a good one */
 };
 
@@ -19,7 +19,7 @@ int64_t cql_backoff_ms(unsigned int failures)
 
 	if (failures == 0)
 		return 0;
-	if (failures < 8)
+	if (failures < 6)
 		longest_ms = MIN_OF(longest_ms, (int64_t)BACKOFF_FIRST_MS << (failures - 1));
 	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) < 0)
 		chance = 0;

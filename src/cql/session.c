@@ -16,8 +16,9 @@
 #include "cql/inside.h"
 
 /* The thread's turn: events of sockets; what was submitted; what was learnt of the cluster;
- * connections that ended or are due; statements; what is to be sent and what is too late. Only the
- * third and fourth free connections, so that no event of this turn finds one gone. */
+ * connections that ended or are due; statements; what is to be sent and what is too late; those who
+ * asked. Only the third and fourth free connections, so that no event of this turn finds one gone.
+ */
 
 enum {
 	PORT_DEFAULT = 9042,
@@ -122,6 +123,7 @@ static void turn(struct cql_session *session)
 	cql_control_flush(&session->control);
 	cql_cluster_flush(&session->cluster);
 	publish(session);
+	cql_dispatch_tell(session);
 }
 
 static void *run(void *argument)
@@ -135,6 +137,7 @@ static void *run(void *argument)
 		cql_node_disconnect(session->cluster.nodes[i]);
 	take_submitted(session);
 	cql_dispatch_end(session);
+	cql_dispatch_tell(session);
 	return NULL;
 }
 
