@@ -930,8 +930,8 @@ static void the_latest_samples_are_those_of_each_series(void **state)
 	seal(fixture);
 	assert_string_equal(latest_text(fixture, 0, 1),
 		fixture->backend == SQLITE ? "last 4500\n"
-				    : "last 4500\ncpu total e 0: 4000=4\n"
-				      "nic_outgoing a e 0: 2000=8\n");
+					   : "last 4500\ncpu total e 0: 4000=4\n"
+					     "nic_outgoing a e 0: 2000=8\n");
 }
 
 static int print_instance(void *context, const struct store_instance *instance)

@@ -61,7 +61,8 @@ struct cql_statement *statements_add(struct statements *statements, enum stateme
 		statements->is_broken = true;
 		return &statements->lost;
 	}
-	memcpy(copies, values, value_count * sizeof(*values));
+	if (value_count)
+		memcpy(copies, values, value_count * sizeof(*values));
 	statements->items = items;
 	added = &items[statements->count++];
 	*added = (struct cql_statement){ .text = statements->store->texts[statement],
