@@ -56,34 +56,18 @@ def free_ports(count):
     raise AssertionError("no free ports")
 
 
-class Program:
-    """A running program; what it logs is in .lines."""
+class Process:
+    """A running process; what it logs, to its standard error, is in .lines."""
 
     name = None
-    path = None
 
-    def __init__(self, directory, *options, config="/dev/null", environment=None, cwd=None,
-                 prefix=()):
-        self.directory = directory
+    def __init__(self, command, **keywords):
         self.lines = []
-        self.endpoints = {}
         self._changed = threading.Condition()
         self._ended = False
-        ready, write_fd = os.pipe()
-        command = [*prefix, os.path.join(BUILD, self.path), "--ready-fd", str(write_fd)]
-        command += ["-c", config] if config else []
-        for option in options:
-            command += ["-o", option]
-        variables = dict(os.environ, **(environment or {}))
-        # Freed memory that AddressSanitizer keeps back would look like a leak.
-        variables["ASAN_OPTIONS"] = "quarantine_size_mb=4:" + variables.get("ASAN_OPTIONS", "")
-        variables["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
-        self.process = subprocess.Popen(command, pass_fds=[write_fd], stderr=subprocess.PIPE,
-                                        env=variables, cwd=cwd or str(directory))
-        os.close(write_fd)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, **keywords)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        self._wait_ready(ready)
 
     def _read_log(self):
         for line in self.process.stderr:
@@ -93,20 +77,6 @@ class Program:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-
-    def _wait_ready(self, ready):
-        timer = threading.Timer(TIMEOUT, self.process.kill)
-        timer.start()
-        with os.fdopen(ready) as lines:
-            words = [line.strip().partition(" ") for line in lines]
-        timer.cancel()
-        if not words or words[-1][0] != "READY":
-            self.process.kill()
-            self.process.wait()
-            self._reader.join()
-            raise AssertionError(f"{self.name} did not start:\n" + self.tail())
-        for word, _, endpoint in words[:-1]:
-            self.endpoints[word] = endpoint.replace("0.0.0.0", "127.0.0.1")
 
     def tail(self):
         return "\n".join(self.lines[-40:])
@@ -135,24 +105,68 @@ class Program:
         self.process.wait()
         self._reader.join()
 
-    def stop(self):
-        """Ends it in good order. A sanitizer's report or a wrong exit status is a failure."""
-        if self.process.returncode is None:
-            self.process.terminate()
-            try:
-                self.process.wait(TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                raise AssertionError(f"{self.name} does not end:\n{self.tail()}") from None
-            self._reader.join()
-        if self.process.returncode == -signal.SIGKILL:
-            return  # kill() was called
-        assert self.process.returncode == 0, \
-            f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
+    def terminate(self):
+        """Asks it to end, and waits until it has."""
+        self.process.terminate()
+        try:
+            self.process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} does not end:\n{self.tail()}") from None
+        self._reader.join()
 
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Program(Process):
+    """One of ours, started when it has said READY."""
+
+    path = None
+
+    def __init__(self, directory, *options, config="/dev/null", environment=None, cwd=None,
+                 prefix=()):
+        self.directory = directory
+        self.endpoints = {}
+        ready, write_fd = os.pipe()
+        command = [*prefix, os.path.join(BUILD, self.path), "--ready-fd", str(write_fd)]
+        command += ["-c", config] if config else []
+        for option in options:
+            command += ["-o", option]
+        variables = dict(os.environ, **(environment or {}))
+        # Freed memory that AddressSanitizer keeps back would look like a leak.
+        variables["ASAN_OPTIONS"] = "quarantine_size_mb=4:" + variables.get("ASAN_OPTIONS", "")
+        variables["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
+        super().__init__(command, pass_fds=[write_fd], env=variables, cwd=cwd or str(directory))
+        os.close(write_fd)
+        self._wait_ready(ready)
+
+    def _wait_ready(self, ready):
+        timer = threading.Timer(TIMEOUT, self.process.kill)
+        timer.start()
+        with os.fdopen(ready) as lines:
+            words = [line.strip().partition(" ") for line in lines]
+        timer.cancel()
+        if not words or words[-1][0] != "READY":
+            self.kill()
+            raise AssertionError(f"{self.name} did not start:\n" + self.tail())
+        for word, _, endpoint in words[:-1]:
+            self.endpoints[word] = endpoint.replace("0.0.0.0", "127.0.0.1")
+
+    def stop(self):
+        """Ends it in good order. A sanitizer's report or a wrong exit status is a failure."""
+        if self.process.returncode is None:
+            self.terminate()
+        if self.process.returncode == -signal.SIGKILL:
+            return  # kill() was called
+        assert self.process.returncode == 0, \
+            f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
 
 
 class Questions:
