@@ -66,7 +66,8 @@ static int open_cassandra(struct fixture *fixture, struct error *err)
 		.replication = "1",
 		.consistency = "LOCAL_QUORUM",
 		.retention_days = 400,
-		.wait_ms = 60 * 1000 };
+		.wait_ms = 60 * 1000,
+		.now_ms = BASE_MS };
 
 	return cassandra_store_new(&options, &fixture->store, err);
 }

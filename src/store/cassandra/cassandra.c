@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "store/cassandra/private.h"
+#include "store/horizon.h"
 
 #define KEPT_FROM "kept-from"
 
@@ -89,6 +90,27 @@ static int advance_kept_from(struct cassandra_store *store, int64_t keep_from_ms
 	return r;
 }
 
+static int note_older(void *context, const struct store_instance *instance)
+{
+	return instance->first_ms && instance->first_ms < *(const int64_t *)context;
+}
+
+/* What expired by itself, because no server looked after the tables for long or retention_days was
+ * less before, is said to be deleted, and not shown in part. */
+static int note_expiry(struct cassandra_store *store, int64_t now_ms, struct error *err)
+{
+	const struct store_filter everyone = { 0 };
+	int64_t gone_ms = schema_expired_before(store, now_ms);
+	int r;
+
+	if (gone_ms == INT64_MIN || gone_ms - DAY_MS < cassandra_kept_from(store))
+		return 0;
+	r = listing_instances(store, &everyone, note_older, &gone_ms, err);
+	if (r == STORE_STOPPED)
+		r = horizon_advance(&store->store, gone_ms, now_ms, err);
+	return r == 0 ? advance_kept_from(store, gone_ms, err) : r;
+}
+
 /* There is nothing to pack, and rows expire by themselves: what is left is to stop showing them
  * before they do. */
 static int cassandra_maintain(
@@ -100,8 +122,9 @@ static int cassandra_maintain(
 	pthread_mutex_lock(&store->lock);
 	r = recent_forget(store, now_ms - RECENT_MS);
 	pthread_mutex_unlock(&store->lock);
-	return r == 0 && keep_from_ms != INT64_MIN ? advance_kept_from(store, keep_from_ms, err)
-						   : r;
+	if (r == 0 && keep_from_ms != INT64_MIN)
+		r = advance_kept_from(store, keep_from_ms, err);
+	return r == 0 ? note_expiry(store, now_ms, err) : r;
 }
 
 static void cassandra_counters(struct store *base, store_counter_fn each, void *context)

@@ -20,6 +20,7 @@ struct cassandra_store_options {
 	const char *consistency; /* of reading and of writing; "LOCAL_QUORUM" */
 	int64_t retention_days;  /* the database may forget what is some days older; 0: nothing */
 	int64_t wait_ms;         /* for a node, when it is opened */
+	int64_t now_ms;
 };
 
 /* Makes the keyspace and its tables if they are not there. The texts of the options are copied.

@@ -333,10 +333,16 @@ static int take_number(void *context, const struct store_record *record)
 	return 1;
 }
 
+int ledger_own(struct cassandra_store *store, const char *prefix, store_record_fn each,
+	void *context, struct error *err)
+{
+	int r = ledger_records(store, OWN_KIND, prefix, each, context, err);
+
+	return r == STORE_STOPPED ? 0 : r;
+}
+
 int ledger_read_number(
 	struct cassandra_store *store, const char *key, int64_t *value, struct error *err)
 {
-	int r = ledger_records(store, OWN_KIND, key, take_number, value, err);
-
-	return r == STORE_STOPPED ? 0 : r;
+	return ledger_own(store, key, take_number, value, err);
 }

@@ -46,7 +46,8 @@ enum {
 	STORE_FORMAT = 1,   /* of all tables; another one is refused */
 	PAGE_ROWS = 1000,
 	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
-	EXPIRY_MARGIN_DAYS = 10,    /* from when nobody looks at a row until it expires */
+	EXPIRIES_MAX = 64,
+	EXPIRY_MARGIN_DAYS = 10, /* from when nobody looks at a row until it expires */
 };
 
 static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
@@ -105,6 +106,11 @@ struct rest {
 	int64_t now_ms;   /* were made until then */
 };
 
+/* Until changed_ms, rows were written that expire after so long. */
+struct expiry {
+	int64_t changed_ms, after_ms;
+};
+
 struct cassandra_counters {
 	uint64_t readings, bytes, corrupt;
 };
@@ -116,6 +122,8 @@ struct cassandra_store {
 	char keyspace[KEYSPACE_SIZE];
 	char *texts[_STATEMENT_COUNT];
 	int64_t retention_days;
+	struct expiry expiries[EXPIRIES_MAX]; /* the shorter ones of earlier times */
+	size_t expiry_count;
 
 	pthread_mutex_t append_lock; /* commits; taken before `lock` */
 	struct digester digester;
@@ -141,6 +149,9 @@ int cassandra_corrupt(struct cassandra_store *store, const char *what, struct er
 /* schema.c */
 MUST_CHECK int schema_open(struct cassandra_store *store,
 	const struct cassandra_store_options *options, struct error *err);
+
+/* What was written before may have expired by now; INT64_MIN: nothing has. */
+int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_ms);
 
 /* statements.c: statements on their way, with all that they point to. */
 struct statements {
@@ -250,7 +261,10 @@ MUST_CHECK int ledger_sources(struct cassandra_store *store, const char *host, c
 	store_source_fn each, void *context, struct error *err);
 MUST_CHECK int ledger_records(struct cassandra_store *store, const char *kind, const char *prefix,
 	store_record_fn each, void *context, struct error *err);
-/* What must not move backwards: a record whose value is a number. */
+/* A record of this backend's own. */
+MUST_CHECK int ledger_own(struct cassandra_store *store, const char *prefix, store_record_fn each,
+	void *context, struct error *err);
+/* What must not move backwards: such a record whose value is a number. */
 MUST_CHECK int ledger_advance(
 	struct cassandra_store *store, const char *key, int64_t value, struct error *err);
 MUST_CHECK int ledger_read_number(

@@ -23,6 +23,9 @@ enum {
 	HINTS_SECONDS = 4 * 60 * 60, /* nothing is deleted, only late hints matter */
 };
 
+/* Records of times when rows expired sooner than they do now. */
+#define EXPIRY_KEY "expiry:"
+
 /* The retention of these is by expiry. */
 #define EXPIRES "default_time_to_live = %" PRId64 " AND gc_grace_seconds = %d"
 
@@ -313,6 +316,16 @@ static int make_table(struct cassandra_store *store, size_t table, struct error 
 	return r == 0 ? execute(store, &text, NULL, err) : r;
 }
 
+/* What was written until now expires as it was to: that there was a shorter time is remembered. */
+static int note_shorter(
+	struct cassandra_store *store, int64_t seconds, int64_t now_ms, struct error *err)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), EXPIRY_KEY "%013" PRId64, now_ms);
+	return ledger_advance(store, key, seconds, err);
+}
+
 /* retention_days may have changed; it then holds for what is written from now on. */
 static int set_expiry(struct cassandra_store *store, size_t table, struct error *err)
 {
@@ -338,8 +351,14 @@ static int64_t known_expiry(struct cassandra_store *store, struct cql_result *re
 	return -1;
 }
 
-static int look_at_table(
-	struct cassandra_store *store, size_t table, bool *changed, struct error *err)
+/* 0 is never. */
+static bool is_shorter(int64_t seconds, int64_t than)
+{
+	return seconds && (!than || seconds < than);
+}
+
+static int look_at_table(struct cassandra_store *store, size_t table, int64_t now_ms, bool *changed,
+	struct error *err)
 {
 	CLEANUP(cql_result_free) struct cql_result *result = NULL;
 	CLEANUP(buffer_deinit) struct buffer text;
@@ -358,10 +377,10 @@ static int look_at_table(
 	*changed = true;
 	if (expiry < 0)
 		return make_table(store, table, err);
-	if (tables[table].expires && expiry != expiry_seconds(store))
-		return set_expiry(store, table, err);
-	*changed = false;
-	return 0;
+	*changed = tables[table].expires && expiry != expiry_seconds(store);
+	if (*changed && is_shorter(expiry, expiry_seconds(store)))
+		r = note_shorter(store, expiry, now_ms, err);
+	return r == 0 && *changed ? set_expiry(store, table, err) : r;
 }
 
 static int check_format(struct cassandra_store *store, struct error *err)
@@ -379,20 +398,55 @@ static int check_format(struct cassandra_store *store, struct error *err)
 	return r;
 }
 
-static int make_all(struct cassandra_store *store, const char *replication, struct error *err)
+static int take_expiry(void *context, const struct store_record *record)
+{
+	struct cassandra_store *store = context;
+	char text[32] = "";
+	int64_t seconds = 0;
+	struct expiry expiry;
+
+	if (store->expiry_count == EXPIRIES_MAX || record->size >= sizeof(text))
+		return 1;
+	memcpy(text, record->value, record->size);
+	if (text_to_i64(text, &seconds) < 0 ||
+		text_to_i64(record->key + strlen(EXPIRY_KEY), &expiry.changed_ms) < 0)
+		return 0;
+	expiry.after_ms = seconds * 1000;
+	store->expiries[store->expiry_count++] = expiry;
+	return 0;
+}
+
+int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_ms)
+{
+	int64_t seconds = expiry_seconds(store);
+	int64_t before_ms = seconds ? now_ms - seconds * 1000 : INT64_MIN;
+
+	for (size_t i = 0; i < store->expiry_count; i++) {
+		const struct expiry *expiry = &store->expiries[i];
+		int64_t gone_ms = MIN_OF(expiry->changed_ms, now_ms - expiry->after_ms);
+
+		before_ms = MAX_OF(before_ms, gone_ms);
+	}
+	return before_ms;
+}
+
+static int make_all(struct cassandra_store *store, const struct cassandra_store_options *options,
+	struct error *err)
 {
 	bool is_any = false;
-	int r = make_keyspace(store, replication, err);
+	int r = make_keyspace(store, options->replication, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && r == 0; i++) {
 		bool changed = false;
 
-		r = look_at_table(store, i, &changed, err);
+		r = look_at_table(store, i, options->now_ms, &changed, err);
 		is_any = is_any || changed;
 	}
 	if (r == 0 && is_any)
 		r = cql_schema_agreement(store->session, AGREEMENT_MS, err);
-	return r == 0 ? check_format(store, err) : r;
+	if (r == 0)
+		r = check_format(store, err);
+	return r == 0 ? ledger_own(store, EXPIRY_KEY, take_expiry, store, err) : r;
 }
 
 int schema_open(struct cassandra_store *store, const struct cassandra_store_options *options,
@@ -411,5 +465,5 @@ int schema_open(struct cassandra_store *store, const struct cassandra_store_opti
 		r = cql_session_new(&cql, &store->session, err);
 	if (r == 0)
 		r = cql_session_wait(store->session, options->wait_ms, err);
-	return r == 0 ? make_all(store, options->replication, err) : r;
+	return r == 0 ? make_all(store, options, err) : r;
 }
