@@ -89,10 +89,11 @@ def empty(path):
     os.truncate(path, 0)
 
 
-def overwrite_chunks(path):
+def overwrite_rows(path, tables=("chunks", "thinned", "month")):
     """What only an answer notices: the file is whole, what it holds is not."""
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE chunks SET rows = zeroblob(length(rows))")
+        for table in tables:
+            db.execute(f"UPDATE {table} SET rows = zeroblob(length(rows))")
     db.close()
 
 
@@ -151,7 +152,7 @@ def test_a_repaired_day_is_whole_again(start, sealed):
 
 
 def test_what_turns_out_to_be_damaged_is_an_error_and_set_aside_at_the_next_start(start, sealed):
-    overwrite_chunks(day_file(sealed, LOST))
+    overwrite_rows(day_file(sealed, LOST))
     server = start(Server, *OPTIONS)
     window = {"id": UUID, "metric": "cpu", "from": BEGIN / 1000, "to": (BEGIN + 2 * DAY) / 1000}
     for _ in range(2):
@@ -166,8 +167,17 @@ def test_what_turns_out_to_be_damaged_is_an_error_and_set_aside_at_the_next_star
     assert usage(start, server, 0, 3 * DAY)["value"] == 3 * DAY
 
 
+def test_damage_is_an_error_only_to_questions_that_need_what_is_damaged(start, sealed):
+    overwrite_rows(day_file(sealed, LOST), tables=["chunks"])
+    server = start(Server, *OPTIONS)
+    assert usage(start, server, 0, 3 * DAY)["value"] == 3 * DAY
+    window = {"id": UUID, "metric": "cpu", "from": BEGIN / 1000, "to": (BEGIN + DAY + HOUR) / 1000}
+    answer = ask(start, server, **window)
+    assert answer["code"] != 0 and "is damaged" in answer["message"], answer
+
+
 def test_a_day_that_cannot_be_sealed_loses_nothing(start, sealed):
-    overwrite_chunks(day_file(sealed, LOST))
+    overwrite_rows(day_file(sealed, LOST))
     cut_later = day_file(sealed, LOST)
     server = start(Server, *OPTIONS)
     with open(cut_later, "r+b") as file:  # behind its back: the table of chunks

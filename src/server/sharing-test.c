@@ -347,8 +347,7 @@ static void see(const struct world *world, struct seen *seen)
 		.instance = { .has_uuid = true,
 			.uuid = { { 0x6f, 0x4a, 0x5a, 0x3e, 0x93, 0xa5, 0x4f, 0x0c, 0x8f, 0x0e,
 				0x3c, 0x1d, 0x2b, 0x4a, 0x59, 0x68 } } },
-		.group = METRIC_GROUP_CPU,
-		.columns = 1,
+		.columns = { [METRIC_GROUP_CPU] = 1 },
 		.from_ms = BASE_MS,
 		.to_ms = time_of(NUMBERS_MAX),
 		.maximum = 2 * NUMBERS_MAX

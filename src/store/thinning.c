@@ -37,6 +37,25 @@ int moments_add_extent(struct moments *moments, int64_t first_ms, int64_t last_m
 	return r == 0 ? moments_add(moments, last_ms) : r;
 }
 
+int moments_add_columns(struct moments *moments, const struct track *track)
+{
+	int r = 0;
+
+	for (unsigned int column = 0; column < track->columns && r == 0; column++) {
+		int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
+
+		for (size_t i = 0; i < track->count; i++) {
+			if (!(track->rows[i].present >> column & 1))
+				continue;
+			first_ms = MIN_OF(first_ms, track->rows[i].time_ms);
+			last_ms = track->rows[i].time_ms;
+		}
+		if (last_ms != INT64_MIN)
+			r = moments_add_extent(moments, first_ms, last_ms);
+	}
+	return r;
+}
+
 void moments_sort(struct moments *moments)
 {
 	size_t kept = 0;

@@ -33,7 +33,10 @@ MUST_CHECK int moments_add(struct moments *moments, int64_t time_ms);
  * compared with it. */
 MUST_CHECK int moments_add_extent(struct moments *moments, int64_t first_ms, int64_t last_ms);
 
-/* After the last one was added: sorts them. */
+/* The same for each column of a track's rows. */
+MUST_CHECK int moments_add_columns(struct moments *moments, const struct track *track);
+
+/* After the last one was added: sorts them, each once. */
 void moments_sort(struct moments *moments);
 
 enum thinning {

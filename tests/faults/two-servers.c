@@ -88,6 +88,13 @@ static int gate_scan(struct store *store, const struct store_scan *scan, store_s
 	return store_scan(((struct gate *)store)->inner, scan, each, context, err);
 }
 
+static int gate_survey(struct store *store, const struct instance_key *instances, size_t count,
+	const struct store_scan *scan, store_survey_fn each, void *context, struct error *err)
+{
+	return store_survey(
+		((struct gate *)store)->inner, instances, count, scan, each, context, err);
+}
+
 static int gate_latest(struct store *store, const struct store_recent *recent, store_latest_fn each,
 	void *context, struct error *err)
 {
@@ -106,6 +113,7 @@ static const struct store_ops gate_ops = { .name = "shared",
 	.records = gate_records,
 	.instances = gate_instances,
 	.scan = gate_scan,
+	.survey = gate_survey,
 	.latest = gate_latest,
 	.maintain = gate_maintain };
 

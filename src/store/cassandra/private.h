@@ -35,6 +35,8 @@
 #include "base/cursor.h"
 #include "cql/result.h"
 #include "store/cassandra/cassandra.h"
+#include "store/gathering.h"
+#include "store/thinning.h"
 #include "store/tracks.h"
 
 enum {
@@ -320,9 +322,10 @@ MUST_CHECK int summary_read(struct cassandra_store *store, const char *id, const
 MUST_CHECK int summary_make(
 	struct cassandra_store *store, const char *id, int64_t day, struct error *err);
 
-/* thinning.c: the times of rows that matter, ascending, each once; the caller's to free. */
+/* thinning.c: adds the times of the rows that matter to a question without an edge in the day that
+ * begins at from_ms, ascending. 0 or -ENOMEM. */
 MUST_CHECK int thinning_times(
-	const struct tracks *tracks, int64_t from_ms, int64_t **ret_times_ms, size_t *ret_count);
+	const struct resident *resident, int64_t from_ms, struct moments *times);
 
 /* sweep.c: a bounded piece of the pass; *ret_more says that there is more. */
 MUST_CHECK int sweep_some(

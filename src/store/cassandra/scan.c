@@ -41,6 +41,9 @@ struct shape_day {
 struct scanning {
 	struct cassandra_store *store;
 	const struct store_scan *scan;
+	/* The same, but for states: which of them matter depends on tracks that are not asked for,
+	 * so that those that were read are all given. */
+	struct store_scan gathered;
 	char id[INSTANCE_ID_SIZE];
 	struct arena arena;
 	struct digester digester;
@@ -99,7 +102,7 @@ static struct track *track_of(struct scanning *scanning, const struct decoded *d
 
 static bool is_asked_for(const struct store_scan *scan, const struct decoded *decoded)
 {
-	return decoded->group == scan->group &&
+	return scan->columns[decoded->group] &&
 	       (!scan->parameter || strcmp(scan->parameter, decoded->parameter) == 0);
 }
 
@@ -249,16 +252,26 @@ struct window {
 	size_t whole_count, brief_count;
 };
 
+static bool is_thinned(const struct store_scan *scan, enum metric_group group, unsigned int column)
+{
+	switch (thinning_of(group, column)) {
+	case THINNING_FALLS:
+		return true;
+	case THINNING_CHANGES:
+		return scan->thins_states;
+	default:
+		return !metric_of_column(group, column);
+	}
+}
+
 static bool takes_thinned(const struct scanning *scanning)
 {
 	const struct store_scan *scan = scanning->scan;
 
-	for (unsigned int i = 0; i < METRIC_COLUMNS_MAX; i++) {
-		const struct metric *metric = metric_of_column(scan->group, i);
-
-		if (scan->columns >> i & 1 && metric && metric->kind != METRIC_COUNTER)
-			return false;
-	}
+	for (unsigned int group = 0; group < _METRIC_GROUP_COUNT; group++)
+		for (unsigned int i = 0; i < METRIC_COLUMNS_MAX; i++)
+			if (scan->columns[group] >> i & 1 && !is_thinned(scan, group, i))
+				return false;
 	return scan->edges_ms;
 }
 
@@ -543,7 +556,7 @@ static int gather(struct scanning *scanning)
 	if (r == 0)
 		extend_tracks(scanning);
 	if (r == 0)
-		r = gathering_init(&scanning->gathering, &scanning->tracks, scanning->scan);
+		r = gathering_init(&scanning->gathering, &scanning->tracks, &scanning->gathered);
 	if (r == 0)
 		r = find_starts(scanning);
 	if (r == 0)
@@ -556,9 +569,10 @@ static int gather(struct scanning *scanning)
 int scan_run(struct cassandra_store *store, const struct store_scan *scan, store_series_fn each,
 	void *context, struct error *err)
 {
-	struct scanning scanning = { .store = store, .scan = scan, .err = err };
+	struct scanning scanning = { .store = store, .scan = scan, .gathered = *scan, .err = err };
 	int r = instance_id_write(&scan->instance, scanning.id);
 
+	scanning.gathered.thins_states = false;
 	arena_init(&scanning.arena, SHAPES_MEMORY_MAX);
 	if (r == 0)
 		r = tracks_init(&scanning.tracks);

@@ -337,9 +337,10 @@ static int read_marks(struct making *making, struct error *err)
 static int write_kept(struct making *making, struct buffer *to)
 {
 	static const struct digest later;
-	int64_t *times_ms = NULL, before_ms = 0;
-	size_t time_count = 0, begin;
-	int r = thinning_times(&making->tracks, making->day * DAY_MS, &times_ms, &time_count);
+	CLEANUP(moments_deinit) struct moments times = { NULL, 0, 0 };
+	int64_t before_ms = 0;
+	size_t begin;
+	int r = thinning_times(making->resident, making->day * DAY_MS, &times);
 
 	buffer_write_u8(to, SUMMARY_FORMAT);
 	buffer_write(to, later.bytes, DIGEST_SIZE);
@@ -347,15 +348,14 @@ static int write_kept(struct making *making, struct buffer *to)
 	for (size_t i = 0; i < making->count && r == 0; i++) {
 		const struct kept_reading *reading = &making->readings[i];
 
-		if (!time_count || !bsearch(&reading->time_ms, times_ms, time_count,
-					   sizeof(*times_ms), compare_i64))
+		if (!times.count || !bsearch(&reading->time_ms, times.times_ms, times.count,
+					    sizeof(*times.times_ms), compare_i64))
 			continue;
 		buffer_write_signed(to, reading->time_ms - before_ms);
 		buffer_write_varint(to, reading->size);
 		buffer_write(to, reading->bytes, reading->size);
 		before_ms = reading->time_ms;
 	}
-	free(times_ms);
 	if (r == 0)
 		r = buffer_check(to);
 	return r == 0 ? digester_of(&making->digester, to->bytes + begin, to->size - begin,

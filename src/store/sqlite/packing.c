@@ -98,32 +98,12 @@ int packing_read(struct packing *packing, struct sqlite_day *day, enum day_state
 	return r;
 }
 
-/* When its columns were read first and last. */
-static int add_extents(struct moments *moments, const struct track *track)
-{
-	int r = 0;
-
-	for (unsigned int column = 0; column < track->columns && r == 0; column++) {
-		int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
-
-		for (size_t i = 0; i < track->count; i++) {
-			if (!(track->rows[i].present >> column & 1))
-				continue;
-			first_ms = MIN_OF(first_ms, track->rows[i].time_ms);
-			last_ms = track->rows[i].time_ms;
-		}
-		if (last_ms != INT64_MIN)
-			r = moments_add_extent(moments, first_ms, last_ms);
-	}
-	return r;
-}
-
 static int find_moments(const struct packing *packing, struct moments *moments)
 {
 	int r = moments_add(moments, packing->day->day * DAY_MS);
 
 	for (size_t i = 0; i < packing->count && r == 0; i++)
-		r = add_extents(moments, &packing->tracks[i]);
+		r = moments_add_columns(moments, &packing->tracks[i]);
 	moments_sort(moments);
 	return r;
 }
