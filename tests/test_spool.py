@@ -289,12 +289,14 @@ def test_the_next_server_of_the_list_is_used(start, start_worker, tmp_path):
     second = start(Server, *options, "server.host=127.0.0.2", f"server.port={ports[0]}",
                    f"server.pub_port={ports[1]}", data="second")
     worker = start_worker(ports, hosts="127.0.0.1, 127.0.0.2")
-    first.wait_counter("stored", 3)
-    assert second.counters()["stored"] == 0
-    first.signal(signal.SIGSTOP)
-    worker.wait_line("127.0.0.1 does not acknowledge")
-    second.wait_counter("stored", 3)
-    first.signal(signal.SIGCONT)
+    used, other = until(lambda: first.counters()["stored"] and (first, second)
+                        or second.counters()["stored"] and (second, first), "a sample")
+    used.wait_counter("stored", 3)
+    assert other.counters()["stored"] == 0
+    used.signal(signal.SIGSTOP)
+    worker.wait_line("does not acknowledge")
+    other.wait_counter("stored", 3)
+    used.signal(signal.SIGCONT)
     worker.stop()
     all_times = sorted(time // 1000 for time in times(first) | times(second) if time % 1000 == 0)
     assert all_times == list(range(all_times[0], all_times[-1] + 1))

@@ -8,9 +8,11 @@
  *     usage-report.c  query_usage_report    readings.c  readings
  *     instances.c     list_instance, instances    instance.c  instance
  *     usages.c        usage         series.c    series       metrics.c   metrics
+ *     status.c        status
  */
 
 #include <czmq.h>
+#include <errno.h>
 
 #include "api/http/service.h"
 #include "api/methods.h"
@@ -49,12 +51,14 @@ static zmsg_t *refuse(void *context, zmsg_t **message)
 static int open_store(struct api *api, struct error *err)
 {
 	const struct config *config = api->program->config;
-	char endpoint[CONFIG_ENDPOINT_SIZE];
+	const struct remote_options options = { "kanyun-server",
+		config_text(config, "api", "server_host"),
+		(uint16_t)config_integer(config, "api", "server_port"), SERVER_TIMEOUT_MS };
+	int r = remote_store_new(&options, &api->methods.store, err);
 
-	config_endpoint(config, "api", "server_host", "server_port", endpoint);
 	api->methods.clock = clock_system();
 	api->methods.questions = &api->questions;
-	return remote_store_new(endpoint, SERVER_TIMEOUT_MS, &api->methods.store, err);
+	return r == -EINVAL ? error_prefix(err, r, "[api] server_host") : r;
 }
 
 static int start_responder(struct api *api, struct error *err)

@@ -26,7 +26,7 @@ static const struct {
 	{ "close", method_close },
 	{ "closed", method_closed },
 	{ "workers", NULL },
-	{ "status", NULL },
+	{ "status", method_status },
 };
 
 enum answer_code method_code(int r)

@@ -40,7 +40,7 @@ typedef int method_fn(const struct methods *methods, const struct request *reque
 	json_t **ret_data, struct error *err);
 method_fn method_instances, method_list_instance, method_query_usage_report, method_readings,
 	method_series, method_usage, method_instance, method_metrics, method_retire, method_close,
-	method_closed, method_latest;
+	method_closed, method_latest, method_status;
 
 /* The code that a method's outcome or failure stands for. */
 enum answer_code method_code(int r);

@@ -18,11 +18,13 @@ enum { INTERVAL_MIN_MS = 1000, INTERVAL_MAX_MS = 24 * 3600 * 1000 };
 
 int client_open(struct client *client, struct error *err)
 {
-	char endpoint[CONFIG_ENDPOINT_SIZE];
+	const struct remote_options options = { "kanyun-api",
+		config_text(client->config, "client", "api_host"),
+		(uint16_t)config_integer(client->config, "client", "api_port"),
+		config_integer(client->config, "client", "timeout") * 1000 };
+	int r = remote_store_new(&options, &client->api, err);
 
-	return remote_store_new(
-		config_endpoint(client->config, "client", "api_host", "api_port", endpoint),
-		config_integer(client->config, "client", "timeout") * 1000, &client->api, err);
+	return r == -EINVAL ? error_prefix(err, r, "[client] api_host") : r;
 }
 
 void client_close(struct client *client)

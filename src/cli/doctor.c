@@ -122,11 +122,24 @@ static void check_store(struct doctor *doctor, const json_t *status)
 			json_string_value(json_object_get(status, "store")));
 }
 
+static void check_server_of_several(struct doctor *doctor, const json_t *server)
+{
+	const char *name = json_string_value(json_object_get(server, "server"));
+
+	if (!json_is_true(json_object_get(server, "answers")))
+		doctor_find(doctor, FINDING_PROBLEM, "server", "is kanyun-server running there?",
+			"%s does not answer kanyun-api; others do its work", name);
+	else if (json_is_true(json_object_get(server, "store_is_failing")))
+		doctor_find(doctor, FINDING_PROBLEM, "store",
+			"look at the log of kanyun-server there", "%s cannot store", name);
+}
+
 /* Answers pass through kanyun-api, so one question tells which of the two is away. */
 static void check_server(struct doctor *doctor, struct client *client)
 {
 	struct error err = { 0 };
 	json_t *status = NULL;
+	const json_t *servers;
 	int r = client_try(client, "status", json_object(), &status, &err);
 
 	if (r == ANSWER_UNAVAILABLE) {
@@ -150,6 +163,9 @@ static void check_server(struct doctor *doctor, struct client *client)
 		json_string_value(json_object_get(status, "version")),
 		json_string_value(json_object_get(status, "started")));
 	check_store(doctor, status);
+	servers = json_object_get(status, "servers");
+	for (size_t i = 0; json_array_size(servers) > 1 && i < json_array_size(servers); i++)
+		check_server_of_several(doctor, json_array_get(servers, i));
 	json_decref(status);
 	check_workers(doctor, client);
 }

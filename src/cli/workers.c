@@ -75,6 +75,28 @@ int command_workers(struct client *client)
 	return EXIT_DONE;
 }
 
+/* All that kanyun-api asks, if there are several: what follows is of the one that answered. */
+static void print_servers(const json_t *servers)
+{
+	static const char *const heads[] = { "SERVER", "ANSWERS", "SINCE", "STORE IS FAILING" };
+	CLEANUP(table_free) struct table *table = NULL;
+	const json_t *server;
+	size_t i;
+
+	if (json_array_size(servers) < 2)
+		return;
+	table = table_new(heads, ARRAY_SIZE(heads));
+	json_array_foreach(servers, i, server)
+	{
+		table_add_json(table, json_object_get(server, "server"));
+		table_add_json(table, json_object_get(server, "answers"));
+		table_add_json(table, json_object_get(server, "started"));
+		table_add_json(table, json_object_get(server, "store_is_failing"));
+	}
+	table_print(table);
+	printf("\n");
+}
+
 static void print_status(const json_t *data)
 {
 	static const char *const heads[] = { "COUNTER", ">VALUE" };
@@ -96,6 +118,7 @@ static void print_status(const json_t *data)
 		       " days are lost: their files were damaged\n",
 			damaged);
 	printf("\n");
+	print_servers(json_object_get(data, "servers"));
 	json_object_foreach(json_object_get(data, "counters"), name, value)
 	{
 		table_add(table, name);

@@ -62,8 +62,11 @@ const struct config_key settings_keys[] = {
 	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
 	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),
 	TEXT("api", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
-	TEXT("api", "server_host", "127.0.0.1", "Host of kanyun-server, whose data is asked for."),
-	PORT("api", "server_port", "5553", "The rep_port of kanyun-server."),
+	TEXT("api", "server_host", "127.0.0.1",
+		"Hosts of kanyun-server, whose data is asked for, each HOST or HOST:REP_PORT, "
+		"separated by commas; another one is asked when one is away."),
+	PORT("api", "server_port", "5553",
+		"The rep_port of kanyun-server, where its host has none of its own."),
 	INTEGER("api", "readers", "4", 1, 64,
 		"Questions that are worked on at the same time, of REP and of HTTP each."),
 
@@ -85,11 +88,15 @@ const struct config_key settings_keys[] = {
 	INTEGER("worker", "vcpu_interval", "300", 0, 86400,
 		"Seconds between readings of per-vCPU times, which cost QEMU most; 0: never."),
 	TEXT("worker", "dataserver_host", "127.0.0.1",
-		"Hosts of kanyun-server, separated by commas; the next one is used when one is "
-		"silent."),
-	PORT("worker", "dataserver_port", "5551", "The port of kanyun-server."),
+		"Hosts of kanyun-server, each HOST or HOST:PORT[:PUB_PORT], separated by commas; "
+		"another one is used when one is silent."),
+	PORT("worker", "dataserver_port", "5551",
+		"The port of kanyun-server, where its host has none of its own."),
 	PORT("worker", "dataserver_pub_port", "0",
-		"The pub_port of kanyun-server; 0: dataserver_port plus 1."),
+		"The pub_port of kanyun-server, likewise; 0: dataserver_port plus 1."),
+	INTEGER("worker", "dataserver_return_seconds", "30", 0, 86400,
+		"Seconds after which a worker looks whether the server it left is there again; 0: "
+		"it stays."),
 	TEXT("worker", "log", "", "Log file of the worker; empty: [log] file."),
 	CHOICE("worker", "collector", "libvirt", collectors,
 		"Where readings come from; fake is a script, for tests and demonstrations."),
@@ -125,8 +132,11 @@ const struct config_key settings_keys[] = {
 		"address; empty: under the fixed one."),
 	TEXT("traffic", "helper", "", "Path of kanyun-traffic; empty: where it was installed."),
 
-	TEXT("client", "api_host", "127.0.0.1", "Host of kanyun-api."),
-	PORT("client", "api_port", "5556", "The api_port of kanyun-api."),
+	TEXT("client", "api_host", "127.0.0.1",
+		"Hosts of kanyun-api, each HOST or HOST:PORT, separated by commas; another one is "
+		"asked when one is away."),
+	PORT("client", "api_port", "5556",
+		"The api_port of kanyun-api, where its host has none of its own."),
 	INTEGER("client", "timeout", "30", 1, 3600, "Seconds to wait for an answer."),
 };
 const size_t settings_key_count = ARRAY_SIZE(settings_keys);

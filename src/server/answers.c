@@ -47,13 +47,15 @@ static json_t *status_to_json(const struct answers *answers)
 		(json_int_t)dead, "counters", counters_to_json(answers));
 }
 
-/* What the store knows of a worker's spools: the host, and until when it told everything. */
+/* What the store knows of the workers' spools: the host, and until when it told everything. */
 static int add_source(void *context, const struct store_source *source)
 {
-	json_t *worker = context;
+	json_t *worker = json_object_get(context, source->worker);
 	char text[TIME_TEXT_SIZE];
 	const json_t *until = json_object_get(worker, "until_ms");
 
+	if (!worker)
+		return 0;
 	if (*source->host)
 		json_object_set_new(worker, "host", json_string(source->host));
 	if (source->until_ms <= json_integer_value(until))
@@ -66,7 +68,7 @@ static int add_source(void *context, const struct store_source *source)
 
 static json_t *all_workers_to_json(const struct answers *answers)
 {
-	json_t *workers = workers_to_json(answers->workers), *worker;
+	json_t *workers = workers_to_json(answers->workers), *by_id = json_object(), *worker;
 	struct error ignored;
 	size_t i;
 
@@ -74,11 +76,11 @@ static json_t *all_workers_to_json(const struct answers *answers)
 	{
 		json_object_set_new(worker, "host", json_string(""));
 		json_object_set_new(worker, "told_until", json_null());
-		(void)!store_sources(answers->store, NULL,
-			json_string_value(json_object_get(worker, "id")), add_source, worker,
-			&ignored);
-		json_object_del(worker, "until_ms");
+		json_object_set(by_id, json_string_value(json_object_get(worker, "id")), worker);
 	}
+	(void)!store_sources(answers->store, NULL, NULL, add_source, by_id, &ignored);
+	json_array_foreach(workers, i, worker) json_object_del(worker, "until_ms");
+	json_decref(by_id);
 	return workers;
 }
 

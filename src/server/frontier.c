@@ -144,6 +144,20 @@ bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap
 	return true;
 }
 
+void frontier_follow(struct frontier *frontier, const struct frontier *further)
+{
+	if (further->last <= frontier->last)
+		return;
+	for (size_t i = frontier->count; i-- > 0;)
+		if (frontier->ahead[i].sequence <= further->last)
+			forget(frontier, i);
+	frontier->last = further->last;
+	frontier->first_ms = further->first_ms;
+	frontier->until_ms = further->until_ms;
+	frontier->heard_ms = further->heard_ms;
+	frontier->lost = further->lost;
+}
+
 void frontier_resume(struct frontier *frontier, const struct frontier_gap *gap)
 {
 	for (size_t i = 0; frontier->until_ms && i < ARRAY_SIZE(reasons); i++)

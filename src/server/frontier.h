@@ -56,5 +56,9 @@ bool frontier_reach(struct frontier *frontier, uint64_t sequence, struct frontie
 /* What is certain of a gap that is not whole yet: a millisecond, if its messages had no times. */
 bool frontier_lost(const struct frontier *frontier, struct frontier_gap *ret_gap);
 
-/* After a restart: what is kept of the host's gaps. An open one at the frontier goes on. */
+/* What the store knows of the spool replaces what is known here, if it is further: another server
+ * took what did not come here, or this one did before a restart. Its `ahead` is not looked at. */
+void frontier_follow(struct frontier *frontier, const struct frontier *further);
+
+/* One of the host's gaps that the store has. An open one at the frontier goes on. */
 void frontier_resume(struct frontier *frontier, const struct frontier_gap *gap);

@@ -7,7 +7,7 @@
  *     admission.c    what a message comes to; peers.c: the spools that send, sequences.c: which
  *                    of their numbers came, frontier.c: until when they told everything
  *     writer.c       the thread that commits to the store
- *     workers.c      who is alive
+ *     workers.c      who is alive; presence.c: the thread that shares it with other servers
  *     answers.c      REP: status, workers, and the store for kanyun-api
  *     watch.c        HTTP: what Prometheus is told of all of it
  *     maintenance.c  the thread that packs and deletes
@@ -29,6 +29,7 @@
 #include "server/answers.h"
 #include "server/intake.h"
 #include "server/maintenance.h"
+#include "server/presence.h"
 #include "server/watch.h"
 #include "store/lost-days.h"
 #include "store/store.h"
@@ -48,6 +49,7 @@ struct server {
 	struct intake *intake;
 	struct answers answers;
 	struct responder *responder;
+	struct presence *presence;
 	struct maintenance *maintenance;
 	struct scrape *scrape; /* NULL: off */
 };
@@ -96,13 +98,22 @@ static void on_user_signal(void *context, int number)
 		log_info("%zu dead workers are forgotten", workers_forget_dead(server->workers));
 }
 
+static int64_t dead_after_ms(const struct server *server)
+{
+	return config_integer(server->program->config, "server", "worker_dead_seconds") * 1000;
+}
+
+static int start_presence(struct server *server, struct error *err)
+{
+	return presence_new(server->store, clock_system(), server->workers, dead_after_ms(server),
+		&server->presence, err);
+}
+
 static int start_writer(struct server *server, struct error *err)
 {
 	const struct writer_options options = { server->store, clock_system(),
 		&server->counters.committed };
-	const struct config *config = server->program->config;
-	int r = workers_new(clock_system(),
-		config_integer(config, "server", "worker_dead_seconds") * 1000, &server->workers);
+	int r = workers_new(clock_system(), dead_after_ms(server), &server->workers);
 
 	return r < 0 ? r : writer_new(&options, &server->writer, err);
 }
@@ -166,6 +177,8 @@ static int start(struct server *server, struct error *err)
 	if (r == 0)
 		r = start_intake(server, err);
 	if (r == 0)
+		r = start_presence(server, err);
+	if (r == 0)
 		r = start_responder(server, err);
 	if (r == 0)
 		r = maintenance_new(server->store, clock_system(), server->program->config,
@@ -180,6 +193,7 @@ static void stop(struct server *server)
 	scrape_free(server->scrape);
 	maintenance_free(server->maintenance);
 	responder_free(server->responder);
+	presence_free(server->presence);
 	writer_finish(server->writer); /* it still reads the names of the intake's peers */
 	intake_free(server->intake);
 	writer_free(server->writer);

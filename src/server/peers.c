@@ -12,11 +12,12 @@
 
 struct peers {
 	struct store *store;
-	zhashx_t *table; /* topic -> struct peer */
+	int64_t retry_ms; /* monotonic: the store failed, and is not asked before that */
+	zhashx_t *table;  /* topic -> struct peer */
 	struct buffer topic;
 };
 
-enum { TOPIC_SIZE_MAX = 8192 };
+enum { TOPIC_SIZE_MAX = 8192, RETRY_AFTER_MS = 1000 };
 
 static void destroy_peer(void **item)
 {
@@ -59,41 +60,66 @@ struct peers *peers_free(struct peers *peers)
 	return NULL;
 }
 
-/* Takes over what the store knows of this spool. */
+/* What the store knows of a spool. */
+struct recalling {
+	struct peer *peer;
+	struct frontier kept;
+};
+
 static int take_source(void *context, const struct store_source *source)
 {
-	struct peer *peer = context;
+	struct recalling *recalling = context;
 
-	if (strcmp(source->spool, peer->spool) != 0)
+	if (strcmp(source->spool, recalling->peer->spool) != 0)
 		return 0;
-	peer->sequences.until = peer->durable = source->sequence;
-	peer->frontier.last = source->sequence;
-	peer->frontier.first_ms = source->first_ms;
-	peer->frontier.until_ms = source->until_ms;
-	peer->frontier.heard_ms = source->heard_ms;
-	return peer_name_host(peer, source->host);
+	recalling->kept = (struct frontier){ .last = source->sequence,
+		.first_ms = source->first_ms,
+		.until_ms = source->until_ms,
+		.heard_ms = source->heard_ms };
+	return peer_name_host(recalling->peer, source->host);
 }
 
 static int take_gap(void *context, const struct store_record *record)
 {
-	struct peer *peer = context;
+	struct recalling *recalling = context;
 	struct gap gap;
 
 	if (gap_of_key(record->key, &gap) == 0 && !gap.has_instance)
-		frontier_resume(&peer->frontier,
+		frontier_resume(&recalling->kept,
 			&(struct frontier_gap){ gap.reason, gap.from_ms, gap.to_ms });
 	return 0;
 }
 
-static int recall(struct peers *peers, struct peer *peer, struct error *err)
+/* All of it is taken over, or nothing. */
+static int ask_store(struct peers *peers, struct peer *peer, struct error *err)
 {
+	struct recalling recalling = { .peer = peer };
 	char prefix[GAP_KEY_SIZE];
-	int r = store_sources(peers->store, NULL, peer->worker, take_source, peer, err);
+	int r = store_sources(peers->store, NULL, peer->worker, take_source, &recalling, err);
 
-	return r == 0 ? store_records(peers->store, GAP_KIND,
-				gap_key_of_host(peer->host ? peer->host : peer->worker, prefix),
-				take_gap, peer, err)
-		      : r;
+	if (r == 0 && recalling.kept.last > peer->frontier.last)
+		r = store_records(peers->store, GAP_KIND,
+			gap_key_of_host(peer->host ? peer->host : peer->worker, prefix), take_gap,
+			&recalling, err);
+	if (r != 0)
+		return r;
+	sequences_follow(&peer->sequences, recalling.kept.last);
+	frontier_follow(&peer->frontier, &recalling.kept);
+	peer->durable = MAX_OF(peer->durable, recalling.kept.last);
+	return 0;
+}
+
+/* A store that is away answers late: the loop must not wait for that with every message. */
+static int recall(struct peers *peers, struct peer *peer, int64_t now_ms, struct error *err)
+{
+	int r;
+
+	if (now_ms < peers->retry_ms)
+		return error_set(err, STORE_UNAVAILABLE, "the store did not answer just now");
+	r = ask_store(peers, peer, err);
+	if (r != 0)
+		peers->retry_ms = now_ms + RETRY_AFTER_MS;
+	return r;
 }
 
 static struct peer *new_peer(const struct envelope *envelope, const char *topic)
@@ -112,8 +138,8 @@ static struct peer *new_peer(const struct envelope *envelope, const char *topic)
 	return NULL;
 }
 
-static int add(struct peers *peers, const struct envelope *envelope, struct peer **ret_peer,
-	struct error *err)
+static int add(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
+	struct peer **ret_peer, struct error *err)
 {
 	struct peer *peer;
 	void *item;
@@ -124,7 +150,7 @@ static int add(struct peers *peers, const struct envelope *envelope, struct peer
 	peer = new_peer(envelope, (const char *)peers->topic.bytes);
 	if (!peer)
 		return -ENOMEM;
-	r = recall(peers, peer, err);
+	r = recall(peers, peer, now_ms, err);
 	if (r == 0 && zhashx_insert(peers->table, peer->topic, peer) < 0)
 		r = -ENOMEM;
 	if (r != 0) {
@@ -144,11 +170,20 @@ int peer_name_host(struct peer *peer, const char *host)
 	return peer->host ? 0 : -ENOMEM;
 }
 
+/* A number that is gone is not dealt with before the message behind it has come, which says until
+ * when the gap is: whoever takes over must find it gone, too. */
 struct store_source peer_source(const struct peer *peer)
 {
 	return (struct store_source){ peer->worker, peer->spool, peer->host ? peer->host : "",
-		peer->sequences.until, peer->frontier.first_ms, peer->frontier.until_ms,
-		peer->frontier.heard_ms };
+		MIN_OF(peer->sequences.until, peer->frontier.last), peer->frontier.first_ms,
+		peer->frontier.until_ms, peer->frontier.heard_ms };
+}
+
+/* The worker let a number go that did not come here: another server took it, or it is lost. */
+static int catch_up(
+	struct peers *peers, struct peer *peer, uint64_t oldest, int64_t now_ms, struct error *err)
+{
+	return oldest - 1 > peer->sequences.until ? recall(peers, peer, now_ms, err) : 0;
 }
 
 int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
@@ -164,7 +199,8 @@ int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now
 	if (r < 0)
 		return r;
 	peer = zhashx_lookup(peers->table, peers->topic.bytes);
-	r = peer ? 0 : add(peers, envelope, &peer, err);
+	r = peer ? catch_up(peers, peer, envelope->oldest, now_ms, err)
+		 : add(peers, envelope, now_ms, &peer, err);
 	if (r != 0)
 		return r;
 	peer->heard_ms = now_ms;

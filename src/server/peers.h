@@ -3,8 +3,12 @@
 #pragma once
 
 /* The spools that send to this server: which of their numbers came, and which were acknowledged.
- * What is durable already is asked of the store when a spool is first heard of. The loop's thread
- * only. */
+ *
+ * A worker may send to another server for a while, on the same store. So what is known here is only
+ * what came here: what the store knows besides is asked when a spool is first heard of, and again
+ * whenever its worker no longer keeps a number that did not come here. That is enough: a worker
+ * lets a number go after an acknowledgement, which follows the commit that the store is then asked
+ * for. The loop's thread only. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +28,7 @@ struct peer {
 	char *host; /* the first that it named; NULL until then */
 	struct sequences sequences;
 	struct frontier frontier;
-	uint64_t durable;   /* every number up to it is stored or refused */
+	uint64_t durable;   /* every number up to it is stored or refused, here or elsewhere */
 	uint64_t in_flight; /* items of it at the writer */
 	int64_t heard_ms;   /* monotonic */
 	int64_t acknowledged_ms;
@@ -35,8 +39,9 @@ struct peers;
 MUST_CHECK int peers_new(struct store *store, struct peers **ret_peers);
 struct peers *peers_free(struct peers *peers);
 
-/* The peer of an envelope; it lives until peers_forget. -ENOMEM, -ENOSPC if there are too many, or
- * what the store returned. */
+/* The peer of an envelope, which knows of every number that the worker no longer keeps what became
+ * of it, if anyone does; it lives until peers_forget. -ENOMEM, -ENOSPC if there are too many,
+ * or what the store returned; STORE_UNAVAILABLE for a second after that. */
 MUST_CHECK int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
 	struct peer **ret_peer, struct error *err);
 

@@ -87,6 +87,20 @@ enum sequences_outcome sequences_look(
 	return claim->number - until > SEQUENCES_WINDOW ? SEQUENCES_TOO_FAR : SEQUENCES_NEW;
 }
 
+static void step_over_ahead(struct sequences *sequences)
+{
+	while (is_ahead(sequences, sequences->until + 1))
+		step(sequences);
+}
+
+void sequences_follow(struct sequences *sequences, uint64_t until)
+{
+	if (until <= sequences->until)
+		return;
+	pass_over(sequences, until);
+	step_over_ahead(sequences);
+}
+
 enum sequences_outcome sequences_take(
 	struct sequences *sequences, const struct sequence_claim *claim)
 {
@@ -99,7 +113,6 @@ enum sequences_outcome sequences_take(
 	if (claim->previous <= sequences->until)
 		pass_over(sequences, MAX_OF(sequences->until, claim->number - 1));
 	set_ahead(sequences, claim->number, true);
-	while (is_ahead(sequences, sequences->until + 1))
-		step(sequences);
+	step_over_ahead(sequences);
 	return SEQUENCES_NEW;
 }

@@ -37,6 +37,9 @@ struct sequence_claim {
 enum sequences_outcome sequences_look(
 	const struct sequences *sequences, const struct sequence_claim *claim);
 
+/* Another server dealt with every number up to `until`. */
+void sequences_follow(struct sequences *sequences, uint64_t until);
+
 /* Takes a number, and the worker's word on what it still keeps. */
 enum sequences_outcome sequences_take(
 	struct sequences *sequences, const struct sequence_claim *claim);

@@ -3,7 +3,10 @@
 #pragma once
 
 /* Which workers are alive. A worker that is silent for too long is dead: told once, then at most
- * once a minute, until it speaks again or is forgotten. A heartbeat of status 0 is a farewell. */
+ * once a minute, until it speaks again or is forgotten. A heartbeat of status 0 is a farewell.
+ *
+ * A worker speaks to one server at a time. What each hears goes through the store to the others
+ * (presence.h): so every server knows all workers, and so it does after a restart. */
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -46,6 +49,33 @@ void workers_note_sent(struct workers *workers, const char *name, const struct w
 void workers_note_durable(
 	struct workers *workers, const char *name, uint64_t durable, int64_t until_ms);
 
+/* Something that the store does not know yet: that a worker was heard here, or that it left. */
+struct worker_news {
+	char name[INSTANCE_TEXT_MAX + 1];
+	int64_t wall_ms;
+	bool has_left;
+};
+
+/* News, as far as it is that much newer than what the store knows. Returns how many, at most
+ * `room`. */
+size_t workers_news(
+	struct workers *workers, int64_t newer_by_ms, struct worker_news *news, size_t room);
+
+/* The store knows it now. */
+void workers_note_told(struct workers *workers, const struct worker_news *news);
+
+/* What the store knows of one worker, all servers' news together; wall clock, 0: nothing. */
+struct worker_word {
+	const char *name;
+	int64_t heard_ms, left_ms;
+	const char *spool; /* the one that was heard last; "" if none was */
+	int64_t until_ms;
+};
+
+/* One that is silent for longer than WORKER_KNOWN_MS is not watched because of it. */
+enum { WORKER_KNOWN_MS = 7 * 24 * 3600 * 1000 };
+void workers_follow(struct workers *workers, const struct worker_word *word);
+
 /* Looks for the dead and logs what has changed. Call it every second or so. */
 void workers_check(struct workers *workers);
 
@@ -58,7 +88,7 @@ struct worker_view {
 	char name[INSTANCE_TEXT_MAX + 1];
 	bool is_dead;
 	int64_t silent_ms, clock_offset_ms;
-	bool has_sent;
+	bool has_sent; /* to this server, and nothing to another one since */
 	struct worker_sent sent;
 	int64_t sent_ms; /* wall clock: when that message came */
 	uint64_t durable;

@@ -613,6 +613,7 @@ static void what_is_known_of_a_spool_only_moves_forward(void **state)
 		{ "w1", "a", "h1", 6, 300, 600, 9 },
 		{ "w1", "a", "", 6, 200, 0, 9 },
 		{ "w1", "a", "", 4, 400, 900, 9 },
+		{ "w1", "b", "", 8, 0, 750, 8 }, /* its clock stepped back */
 		{ "w2", "a", "h2", 1, 100, 100, 9 },
 	};
 	struct fixture *fixture = *state;
@@ -622,7 +623,7 @@ static void what_is_known_of_a_spool_only_moves_forward(void **state)
 		commit_source(fixture, &sources[i]);
 	for (int round = 0; round < 2; round++) {
 		assert_string_equal(sources_text(fixture, NULL, "w1"),
-			"w1 a 'h1' 6 200 600\nw1 b 'h1' 7 700 800\n");
+			"w1 a 'h1' 6 200 600\nw1 b 'h1' 8 700 750\n");
 		assert_string_equal(sources_text(fixture, "h2", NULL), "w2 a 'h2' 1 100 100\n");
 		assert_string_equal(sources_text(fixture, "h1", "w2"), "");
 		if (fixture->is_durable)
@@ -678,6 +679,30 @@ static void records_are_found_by_kind_and_prefix_in_order(void **state)
 		if (fixture->is_durable)
 			restart(fixture);
 	}
+}
+
+static int know_no_record(struct store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err)
+{
+	return 0;
+}
+
+/* It read the horizon before the other one moved it, and writes its own after that. */
+static void a_server_that_is_late_does_not_take_the_horizon_back(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_ops *ops = fixture->store->ops;
+	struct store_ops late = *ops;
+	struct error err = { 0 };
+	int64_t horizon_ms;
+
+	assert_int_equal(horizon_advance(fixture->store, BASE_MS, BASE_MS, &err), 0);
+	late.records = know_no_record;
+	fixture->store->ops = &late;
+	assert_int_equal(horizon_advance(fixture->store, BASE_MS - 1, BASE_MS, &err), 0);
+	fixture->store->ops = ops;
+	assert_int_equal(horizon_read(fixture->store, &horizon_ms, &err), 0);
+	assert_int_equal(horizon_ms, BASE_MS);
 }
 
 static void the_horizon_only_moves_forward(void **state)
@@ -1097,6 +1122,7 @@ int main(void)
 		ON_BOTH(what_is_known_of_a_spool_only_moves_forward),
 		ON_BOTH(records_are_found_by_kind_and_prefix_in_order),
 		ON_BOTH(the_horizon_only_moves_forward),
+		ON_BOTH(a_server_that_is_late_does_not_take_the_horizon_back),
 		ON_BOTH(the_gaps_of_a_batch_are_kept_once),
 		ON_BOTH(a_start_is_that_of_the_earliest_reading_in_any_order),
 		ON_BOTH(infos_are_listed_by_time_in_any_order),

@@ -10,6 +10,10 @@
  * they complete each other. What a backend must do is executable: store/conformance-test.c runs
  * against each of them.
  *
+ * Several servers may have one store, where the backend says so. Then a question sees every commit
+ * that has returned, whoever made it, and what one question saw, later ones see; all may maintain
+ * it at the same time.
+ *
  * Threads: any. Commits are made one after the other, and so is maintenance. */
 
 #include <stdbool.h>
@@ -43,7 +47,8 @@ struct store_tally {
 };
 
 /* One spool of a worker, and how far it has been dealt with. As a part of a commit it moves what is
- * known forward: a smaller sequence changes nothing. */
+ * known forward: a smaller sequence changes nothing, and `until_ms` and `heard_ms` are those of the
+ * largest, not the largest. */
 struct store_source {
 	const char *worker;
 	const char *spool;

@@ -7,7 +7,8 @@
  *     collect/        reads, on threads and in a child process of its own
  *     inbox.c         from those threads to the loop
  *     packer.c        batches to messages in the spool; latest.c and news.c: what it remembers
- *     sender.c        the spool to a server, acknowledgements back
+ *     sender.c        the spool to a server, acknowledgements back; servers.c: to which one,
+ *                     probe.c: is a better one there again
  *     watch.c         HTTP: what Prometheus is told; board.c: what was last read, dialects.c: names
  *
  * The loop never waits for libvirt or for a server, and neither of them ends it. The same binary is

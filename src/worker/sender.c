@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "wire/message.h"
+#include "worker/probe.h"
+#include "worker/servers.h"
 
 enum {
 	IN_FLIGHT_MAX = 8,
@@ -18,8 +19,6 @@ enum {
 	LINGER_MS = 500,
 	ACK_TIMEOUT_MS = 5000,
 	ACK_TIMEOUT_MAX_MS = 60000,
-	SERVERS_MAX = 16,
-	SERVER_TEXT_MAX = 256,
 	NO_HEARTBEAT = -1,
 	/* A server does not take a number that is too far ahead of the oldest one it waits for. */
 	WINDOW = 2048,
@@ -27,8 +26,10 @@ enum {
 
 struct sender {
 	struct sender_options options;
-	char servers[SERVERS_MAX][SERVER_TEXT_MAX];
-	size_t server_count, server;
+	struct servers servers;
+	size_t server; /* that is used now */
+	struct probe probe;
+	bool is_tried; /* it was found by the probe, and did not acknowledge yet */
 	zsock_t *push, *sub;
 	char spool[SPOOL_ID_SIZE]; /* that the sockets are for */
 	uint64_t next;             /* the number that is sent next */
@@ -39,25 +40,28 @@ struct sender {
 	size_t in_flight_count;
 	int heartbeat; /* a status that waits, or NO_HEARTBEAT */
 	int64_t progress_ms;
+	bool is_repeated; /* sent again since then */
 	int64_t timeout_ms, backoff_ms;
 	bool is_silent; /* said so already */
 	struct log_limit strange_limit;
 };
 
-/* "a, b,c" */
-static void split_servers(struct sender *sender, const char *hosts)
+static const struct server *present(const struct sender *sender)
 {
-	size_t length;
+	return &sender->servers.items[sender->server];
+}
 
-	while (*hosts && sender->server_count < SERVERS_MAX) {
-		hosts += strspn(hosts, " \t,");
-		length = strcspn(hosts, " \t,");
-		if (length && length < SERVER_TEXT_MAX) {
-			memcpy(sender->servers[sender->server_count], hosts, length);
-			sender->servers[sender->server_count++][length] = '\0';
-		}
-		hosts += length;
-	}
+/* Everything from the oldest message on. */
+static void send_again(struct sender *sender)
+{
+	sender->next = spool_oldest(sender->options.spool);
+	sender->in_flight_count = 0;
+}
+
+static void note_progress(struct sender *sender)
+{
+	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
+	sender->is_repeated = false;
 }
 
 /* The server may know more than was sent in this connection: after a lost mark it is sent again
@@ -75,15 +79,16 @@ static void take_acknowledgement(struct sender *sender, uint64_t sequence)
 	sender->in_flight_count -= count;
 	memmove(sender->in_flight, sender->in_flight + count,
 		sender->in_flight_count * sizeof(*sender->in_flight));
-	if (sender->in_flight_count && sender->in_flight[0].previous > sequence) {
-		sender->next = spool_oldest(sender->options.spool);
-		sender->in_flight_count = 0;
-	}
-	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
+	if (sender->in_flight_count && sender->in_flight[0].previous > sequence)
+		send_again(sender);
+	note_progress(sender);
 	sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
 	if (sender->is_silent)
-		log_info("%s acknowledges", sender->servers[sender->server]);
+		log_info("%s acknowledges", present(sender)->name);
 	sender->is_silent = false;
+	if (sender->is_tried)
+		probe_satisfy(&sender->probe);
+	sender->is_tried = false;
 }
 
 /* No life of this spool had that number: nothing can be said of what waits. */
@@ -94,7 +99,7 @@ static void ignore_acknowledgement(struct sender *sender, uint64_t sequence)
 	if (log_limit_pass(&sender->strange_limit, sender->options.clock, &held_back))
 		log_warning("%s acknowledges number %" PRIu64
 			    ", which the spool never gave; is it an older copy?",
-			sender->servers[sender->server], sequence);
+			present(sender)->name, sequence);
 }
 
 static void hear_acknowledgement(struct sender *sender, uint64_t sequence)
@@ -143,10 +148,7 @@ static void subscribe(struct sender *sender)
 
 static int open_sockets(struct sender *sender, struct error *err)
 {
-	const struct config *config = sender->options.config;
-	const char *host = sender->servers[sender->server];
-	int64_t port = config_integer(config, "worker", "dataserver_port");
-	int64_t pub_port = config_integer(config, "worker", "dataserver_pub_port");
+	const struct server *server = present(sender);
 
 	sender->push = zsock_new(ZMQ_PUSH);
 	sender->sub = zsock_new(ZMQ_SUB);
@@ -158,16 +160,16 @@ static int open_sockets(struct sender *sender, struct error *err)
 	zsock_set_rcvhwm(sender->sub, HIGH_WATER_MARK);
 	zsock_set_linger(sender->sub, 0);
 	zsock_set_maxmsgsize(sender->sub, 4096);
+	zsock_set_ipv6(sender->push, server->is_ipv6);
+	zsock_set_ipv6(sender->sub, server->is_ipv6);
 	memcpy(sender->spool, spool_id(sender->options.spool), sizeof(sender->spool));
 	subscribe(sender);
-	if (zsock_connect(sender->sub, "tcp://%s:%" PRId64, host, pub_port ? pub_port : port + 1) <
-			0 ||
-		zsock_connect(sender->push, "tcp://%s:%" PRId64, host, port) < 0)
-		return error_set(err, -EINVAL, "cannot connect to '%s' port %" PRId64, host, port);
-	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
-	sender->next = spool_oldest(sender->options.spool);
+	if (zsock_connect(sender->sub, "%s", server->sub) < 0 ||
+		zsock_connect(sender->push, "%s", server->push) < 0)
+		return error_set(err, -EINVAL, "cannot connect to '%s'", server->push);
+	note_progress(sender);
+	send_again(sender);
 	sender->acknowledged = sender->next - 1;
-	sender->in_flight_count = 0;
 	return zloop_reader(sender->options.loop, sender->sub, on_acknowledgement, sender) < 0
 		       ? -ENOMEM
 		       : 0;
@@ -183,10 +185,11 @@ int sender_new(const struct sender_options *options, struct sender **ret_sender,
 	sender->options = *options;
 	sender->heartbeat = NO_HEARTBEAT;
 	sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
-	split_servers(sender, config_text(options->config, "worker", "dataserver_host"));
-	if (!sender->server_count)
-		return error_set(err, -EINVAL, "[worker] dataserver_host names no server");
-	r = open_sockets(sender, err);
+	probe_init(&sender->probe,
+		config_integer(options->config, "worker", "dataserver_return_seconds") * 1000);
+	r = servers_load(&sender->servers, options->config, options->worker, err);
+	if (r == 0)
+		r = open_sockets(sender, err);
 	if (r < 0)
 		return r;
 	*ret_sender = sender;
@@ -196,8 +199,10 @@ int sender_new(const struct sender_options *options, struct sender **ret_sender,
 
 struct sender *sender_free(struct sender *sender)
 {
-	if (sender)
-		close_sockets(sender);
+	if (!sender)
+		return NULL;
+	close_sockets(sender);
+	probe_deinit(&sender->probe);
 	free(sender);
 	return NULL;
 }
@@ -268,15 +273,58 @@ static void open_again(struct sender *sender)
 /* Another server, or the same one by another connection; later the next time. */
 static void replace_sockets(struct sender *sender)
 {
+	if (sender->is_tried)
+		probe_disappoint(&sender->probe);
+	sender->is_tried = false;
 	if (!sender->is_silent)
-		log_warning("%s does not acknowledge; %zu messages wait",
-			sender->servers[sender->server], spool_count(sender->options.spool));
+		log_warning("%s does not acknowledge; %zu messages wait", present(sender)->name,
+			spool_count(sender->options.spool));
 	sender->is_silent = true;
-	sender->server = (sender->server + 1) % sender->server_count;
+	sender->server = (sender->server + 1) % sender->servers.count;
 	if (sender->server == 0)
 		sender->backoff_ms = MIN_OF(sender->backoff_ms * 2, ACK_TIMEOUT_MAX_MS);
 	sender->timeout_ms = sender->backoff_ms - (int64_t)randof(sender->backoff_ms / 4);
 	open_again(sender);
+	probe_restart(&sender->probe, clock_monotonic_ms(sender->options.clock));
+}
+
+/* To a server that is preferred to the present one, and is there again. What was sent to the
+ * present one and is not acknowledged is sent again, too. */
+static void return_to_better(struct sender *sender)
+{
+	int64_t now_ms = clock_monotonic_ms(sender->options.clock);
+	size_t better = probe_look(&sender->probe, &sender->servers, sender->server, now_ms);
+
+	if (better == sender->server)
+		return;
+	sender->server = better;
+	log_info("%s is there again; sending to it", present(sender)->name);
+	sender->is_tried = true;
+	sender->timeout_ms = sender->backoff_ms = ACK_TIMEOUT_MS;
+	open_again(sender);
+	probe_restart(&sender->probe, now_ms);
+}
+
+/* An acknowledgement may have been lost, when the subscription came later than the message. */
+static void repeat_once(struct sender *sender)
+{
+	if (sender->is_repeated)
+		return;
+	send_again(sender);
+	sender->is_repeated = true;
+}
+
+static void look_for_silence(struct sender *sender)
+{
+	int64_t silent_ms = clock_monotonic_ms(sender->options.clock) - sender->progress_ms;
+	bool is_waiting = spool_count(sender->options.spool) || sender->heartbeat != NO_HEARTBEAT;
+
+	if (!is_waiting)
+		note_progress(sender);
+	else if (!sender->push || silent_ms >= sender->timeout_ms)
+		replace_sockets(sender);
+	else if (silent_ms >= sender->timeout_ms / 2)
+		repeat_once(sender);
 }
 
 /* A folder that could not be used before had an older spool in it, which is sent now. */
@@ -296,15 +344,12 @@ static bool is_sendable(struct sender *sender, struct spool_message *message)
 
 bool sender_pump(struct sender *sender)
 {
-	int64_t now_ms = clock_monotonic_ms(sender->options.clock);
 	struct spool_message message;
 
 	spool_sync(sender->options.spool);
 	follow_spool(sender);
-	if (spool_count(sender->options.spool) == 0)
-		sender->progress_ms = now_ms;
-	else if (!sender->push || now_ms - sender->progress_ms >= sender->timeout_ms)
-		replace_sockets(sender);
+	look_for_silence(sender);
+	return_to_better(sender);
 	if (!sender->push)
 		return false;
 	if (sender->heartbeat != NO_HEARTBEAT && !send_heartbeat(sender))
@@ -334,6 +379,8 @@ void sender_flush(struct sender *sender, int64_t timeout_ms)
 		return;
 	zpoller_set_nonstop(poller, true);
 	sender->timeout_ms = sender->backoff_ms = 2 * ACK_TIMEOUT_MAX_MS; /* no other socket now */
+	probe_deinit(&sender->probe);
+	probe_init(&sender->probe, 0);
 	sender->progress_ms = clock_monotonic_ms(sender->options.clock);
 	while ((sender_pump(sender) || spool_count(sender->options.spool)) && sender->sub == sub &&
 		is_connected(sender) && clock_monotonic_ms(sender->options.clock) < end_ms)

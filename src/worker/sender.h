@@ -6,8 +6,10 @@
  *
  * A message is sent only once it is on disk, or the disk is known to fail. A few messages in
  * flight, small high-water marks, nothing queued for a peer that is not there. A server that does
- * not acknowledge in time is left for the next one of the list, and everything from the oldest
- * message on is sent again: storing is idempotent. */
+ * not acknowledge for 5 s is left for the next one (servers.h), and everything from the oldest
+ * message on is sent again: storing is idempotent. Once all were tried, that time doubles, up to a
+ * minute. A server that is preferred to the present one is gone back to when it is there again
+ * (probe.h). */
 
 #include <czmq.h>
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* The side of kanyun-api. Each question takes a REQ socket from a small stock, so that threads do
- * not wait for each other; a socket whose answer did not come is closed, since REQ may not ask
- * again before it is answered. */
+/* The side of kanyun-api. Each question takes a line (line.h) from a small stock, so that threads
+ * do not wait for each other. */
 
 #include "store/remote/remote.h"
 
@@ -14,66 +13,90 @@
 #include <string.h>
 
 #include "store/remote/codec.h"
+#include "store/remote/line.h"
 
-enum { SOCKETS_KEPT = 16, ARENA_MAX = 1024 * 1024 * 1024 };
+enum { LINES_KEPT = 16, ARENA_MAX = 1024 * 1024 * 1024 };
+
+struct stock {
+	struct line *lines[LINES_KEPT];
+	size_t count;
+};
 
 struct remote_store {
 	struct store store;
-	char *endpoint;
+	const char *program;
 	int64_t timeout_ms;
-	pthread_mutex_t lock; /* guards the stock */
-	zsock_t *stock[SOCKETS_KEPT];
-	size_t stock_count;
+	struct hosts hosts;
+	pthread_mutex_t lock;           /* guards all below */
+	size_t first;                   /* the host that is asked first */
+	struct stock stocks[HOSTS_MAX]; /* one a host */
 };
 
-static zsock_t *take_socket(struct remote_store *remote)
+/* NULL: there is none. */
+static struct line *take_line(struct remote_store *remote, size_t host)
 {
-	zsock_t *socket = NULL;
+	struct stock *stock = &remote->stocks[host];
+	struct line *line;
 
 	pthread_mutex_lock(&remote->lock);
-	if (remote->stock_count)
-		socket = remote->stock[--remote->stock_count];
+	line = stock->count ? stock->lines[--stock->count] : NULL;
 	pthread_mutex_unlock(&remote->lock);
-	if (socket)
-		return socket;
-	socket = zsock_new(ZMQ_REQ);
-	if (!socket)
-		return NULL;
-	zsock_set_linger(socket, 0);
-	zsock_set_sndtimeo(socket, (int)remote->timeout_ms);
-	zsock_set_rcvtimeo(socket, (int)remote->timeout_ms);
-	zsock_set_maxmsgsize(socket, ANSWER_SIZE_MAX);
-	if (zsock_connect(socket, "%s", remote->endpoint) < 0)
-		zsock_destroy(&socket);
-	return socket;
+	return line;
 }
 
-static void give_socket(struct remote_store *remote, zsock_t *socket)
+static void give_line(struct remote_store *remote, size_t host, struct line *line)
 {
+	struct stock *stock = &remote->stocks[host];
+
 	pthread_mutex_lock(&remote->lock);
-	if (remote->stock_count < SOCKETS_KEPT) {
-		remote->stock[remote->stock_count++] = socket;
-		socket = NULL;
+	if (stock->count < LINES_KEPT) {
+		stock->lines[stock->count++] = line;
+		line = NULL;
 	}
 	pthread_mutex_unlock(&remote->lock);
-	zsock_destroy(&socket);
+	line_free(line);
 }
 
-/* One question, one answer of three frames or more; NULL when none came in time. */
-static zmsg_t *exchange(struct remote_store *remote, const char *body)
+static size_t first_host(struct remote_store *remote)
 {
-	zsock_t *socket = take_socket(remote);
-	zmsg_t *answer = NULL;
+	size_t first;
 
-	if (!socket)
-		return NULL;
-	if (zstr_sendx(socket, "kanyun", "", body, NULL) == 0)
-		answer = zmsg_recv(socket);
-	if (answer)
-		give_socket(remote, socket);
-	else
-		zsock_destroy(&socket);
-	return answer;
+	pthread_mutex_lock(&remote->lock);
+	first = remote->first;
+	pthread_mutex_unlock(&remote->lock);
+	return first;
+}
+
+static void set_first_host(struct remote_store *remote, size_t host)
+{
+	pthread_mutex_lock(&remote->lock);
+	remote->first = host % remote->hosts.count;
+	pthread_mutex_unlock(&remote->lock);
+}
+
+/* One question, one answer of three frames or more. A line that was kept may have ended long ago,
+ * which says nothing of who is there now. */
+static enum line_outcome exchange(struct remote_store *remote, size_t host, const char *body,
+	int64_t timeout_ms, zmsg_t **ret_answer)
+{
+	enum line_outcome outcome = LINE_UNREACHABLE;
+	bool is_new = false;
+
+	while (outcome == LINE_UNREACHABLE && !is_new) {
+		struct line *line = take_line(remote, host);
+
+		is_new = !line;
+		if (is_new)
+			line = line_new(&remote->hosts.items[host]);
+		if (!line)
+			break;
+		outcome = line_ask(line, body, timeout_ms, ret_answer);
+		if (outcome == LINE_ANSWERED)
+			give_line(remote, host, line);
+		else
+			line_free(line);
+	}
+	return outcome;
 }
 
 static json_t *parse_answer(zmsg_t *message)
@@ -86,31 +109,103 @@ static json_t *parse_answer(zmsg_t *message)
 	return frame ? json_loadb((char *)zframe_data(frame), zframe_size(frame), 0, NULL) : NULL;
 }
 
+/* What somebody answered. */
+struct heard {
+	zmsg_t *message; /* the frames; its cursor stands on the JSON */
+	json_t *answer;  /* NULL: nobody did */
+};
+
+static void heard_deinit(struct heard *heard)
+{
+	zmsg_destroy(&heard->message);
+	json_decref(heard->answer);
+	heard->answer = NULL;
+}
+CLEANUP_DEFINE_VALUE(struct heard, heard_deinit)
+
+static int ask_host(struct remote_store *remote, size_t host, const char *body,
+	struct heard *ret_heard, struct error *err)
+{
+	char endpoint[HOST_ENDPOINT_SIZE];
+	const struct host *asked = &remote->hosts.items[host];
+	struct heard heard = { 0 };
+
+	host_endpoint(asked, asked->port, endpoint);
+	switch (exchange(remote, host, body, remote->timeout_ms, &heard.message)) {
+	case LINE_UNREACHABLE:
+		return error_set(err, STORE_UNAVAILABLE, "%s at %s does not answer: no connection",
+			remote->program, endpoint);
+	case LINE_SILENT:
+		set_first_host(remote, host + 1);
+		return error_set(
+			err, -ETIMEDOUT, "%s at %s does not answer", remote->program, endpoint);
+	case LINE_ANSWERED:
+		break;
+	}
+	heard.answer = parse_answer(heard.message);
+	if (!json_is_integer(json_object_get(heard.answer, "code"))) {
+		heard_deinit(&heard);
+		return error_set(err, -EBADMSG, "%s answers what is no answer", endpoint);
+	}
+	heard_deinit(ret_heard);
+	*ret_heard = heard;
+	return 0;
+}
+
+static bool is_unavailable(const json_t *answer)
+{
+	return json_integer_value(json_object_get(answer, "code")) == ANSWER_UNAVAILABLE;
+}
+
+/* One after the other, until one can answer; else what the last one says that is there. */
+static int ask_hosts(
+	struct remote_store *remote, const char *body, struct heard *heard, struct error *err)
+{
+	size_t first = first_host(remote);
+	int r = STORE_UNAVAILABLE;
+
+	for (size_t i = 0; i < remote->hosts.count; i++) {
+		size_t host = (first + i) % remote->hosts.count;
+
+		r = ask_host(remote, host, body, heard, err);
+		if (r == 0 && !is_unavailable(heard->answer)) {
+			if (host != first)
+				set_first_host(remote, host);
+			return 0;
+		}
+		if (r < 0)
+			break;
+	}
+	if (r >= 0 && heard->answer)
+		return 0;
+	return r == -ETIMEDOUT ? STORE_UNAVAILABLE : r;
+}
+
+static char *question_body(const char *method, const json_t *args)
+{
+	json_t *question = json_pack("{s:s, s:O?}", "method", method, "args", (json_t *)args);
+	char *body = question ? json_dumps(question, JSON_COMPACT) : NULL;
+
+	json_decref(question);
+	return body;
+}
+
 /* *ret_message keeps the frames; its cursor stands on the JSON. */
 static int ask(struct remote_store *remote, const char *method, const json_t *args,
 	zmsg_t **ret_message, json_t **ret_answer, struct error *err)
 {
-	json_t *question = json_pack("{s:s, s:O?}", "method", method, "args", (json_t *)args);
-	char *body = question ? json_dumps(question, JSON_COMPACT) : NULL;
-	zmsg_t *message;
-	json_t *answer;
+	CLEANUP(string_free) char *body = question_body(method, args);
+	CLEANUP(heard_deinit) struct heard heard = { 0 };
+	int r;
 
-	json_decref(question);
 	if (!body)
 		return -ENOMEM;
-	message = exchange(remote, body);
-	free(body);
-	if (!message)
-		return error_set(err, STORE_UNAVAILABLE, "kanyun-server at %s does not answer",
-			remote->endpoint);
-	answer = parse_answer(message);
-	if (!json_is_integer(json_object_get(answer, "code"))) {
-		json_decref(answer);
-		zmsg_destroy(&message);
-		return error_set(err, -EBADMSG, "%s answers what is no answer", remote->endpoint);
-	}
-	*ret_message = message;
-	*ret_answer = answer;
+	r = ask_hosts(remote, body, &heard, err);
+	if (r != 0)
+		return r;
+	*ret_message = heard.message;
+	*ret_answer = heard.answer;
+	heard = (struct heard){ 0 };
 	return 0;
 }
 
@@ -123,6 +218,24 @@ int remote_store_ask(struct store *store, const char *method, const json_t *args
 	if (r == 0)
 		zmsg_destroy(&message);
 	return r;
+}
+
+void remote_store_ask_each(struct store *store, const char *method, int64_t timeout_ms,
+	remote_each_fn each, void *context)
+{
+	struct remote_store *remote = (struct remote_store *)store;
+	CLEANUP(string_free) char *body = question_body(method, NULL);
+
+	for (size_t i = 0; body && i < remote->hosts.count; i++) {
+		CLEANUP(heard_deinit) struct heard heard = { 0 };
+		const struct host *host = &remote->hosts.items[i];
+		char endpoint[HOST_ENDPOINT_SIZE];
+
+		if (exchange(remote, i, body, timeout_ms, &heard.message) == LINE_ANSWERED)
+			heard.answer = parse_answer(heard.message);
+		host_endpoint(host, host->port, endpoint);
+		each(context, endpoint + strlen("tcp://"), heard.answer);
+	}
 }
 
 /* What a code of the server means to a caller of the store. */
@@ -352,10 +465,10 @@ static void remote_close(struct store *store)
 {
 	struct remote_store *remote = (struct remote_store *)store;
 
-	for (size_t i = 0; i < remote->stock_count; i++)
-		zsock_destroy(&remote->stock[i]);
+	for (size_t i = 0; i < remote->hosts.count; i++)
+		for (size_t j = 0; j < remote->stocks[i].count; j++)
+			line_free(remote->stocks[i].lines[j]);
 	pthread_mutex_destroy(&remote->lock);
-	free(remote->endpoint);
 	free(remote);
 }
 
@@ -371,20 +484,25 @@ static const struct store_ops remote_ops = {
 };
 
 int remote_store_new(
-	const char *endpoint, int64_t timeout_ms, struct store **ret_store, struct error *err)
+	const struct remote_options *options, struct store **ret_store, struct error *err)
 {
 	struct remote_store *remote = calloc(1, sizeof(*remote));
+	int r;
 
 	if (!remote)
 		return -ENOMEM;
 	remote->store.ops = &remote_ops;
-	remote->timeout_ms = timeout_ms;
+	remote->program = options->program;
+	remote->timeout_ms = options->timeout_ms;
 	pthread_mutex_init(&remote->lock, NULL);
-	remote->endpoint = strdup(endpoint);
-	if (!remote->endpoint) {
+	r = hosts_parse(options->hosts, &remote->hosts, err);
+	if (r < 0) {
 		remote_close(&remote->store);
-		return -ENOMEM;
+		return r;
 	}
+	for (size_t i = 0; i < remote->hosts.count; i++)
+		if (!remote->hosts.items[i].port)
+			remote->hosts.items[i].port = options->port;
 	*ret_store = &remote->store;
 	return 0;
 }

@@ -15,15 +15,32 @@
 #include "store/store.h"
 #include "wire/request.h"
 
-/* endpoint: "tcp://127.0.0.1:5553". Connects when it is first asked. Any number of threads. */
+/* Several programs that hold the same, by host and port: the one that answered last is asked first,
+ * and the next one where nobody is there, or what is there says that it cannot answer now
+ * (ANSWER_UNAVAILABLE). One that is there and silent has timeout_ms; after that, the next question
+ * begins with another one. Connects when it is first asked. Any number of threads. */
+struct remote_options {
+	const char *program; /* what it is called; kept, not copied */
+	const char *hosts;   /* base/hosts.h */
+	uint16_t port;       /* where a host has none of its own */
+	int64_t timeout_ms;
+};
+
+/* -EINVAL with a text if `hosts` is no list of hosts. */
 MUST_CHECK int remote_store_new(
-	const char *endpoint, int64_t timeout_ms, struct store **ret_store, struct error *err);
+	const struct remote_options *options, struct store **ret_store, struct error *err);
 
 /* Asks the server any method. args is borrowed and may be NULL. *ret_answer is the whole answer
  * {"code", "message", "data"}, owned by the caller, also if its code is not 0.
- * STORE_UNAVAILABLE: no answer within the time-out. */
+ * STORE_UNAVAILABLE: nobody is there, or no answer came in time. */
 MUST_CHECK int remote_store_ask(struct store *store, const char *method, const json_t *args,
 	json_t **ret_answer, struct error *err);
+
+/* Asks each of them, whatever the others answer: for what each says of itself. `answer` is NULL
+ * where none came within timeout_ms; both texts live during the call. */
+typedef void (*remote_each_fn)(void *context, const char *host, const json_t *answer);
+void remote_store_ask_each(struct store *store, const char *method, int64_t timeout_ms,
+	remote_each_fn each, void *context);
 
 /* The answering side. Is this method one of the store's? */
 bool remote_is_method(const char *method);
