@@ -88,6 +88,11 @@ static void write_big_endian(struct buffer *buffer, uint64_t value, size_t size)
 	buffer->size += size;
 }
 
+void buffer_write_u16(struct buffer *buffer, uint16_t value)
+{
+	write_big_endian(buffer, value, 2);
+}
+
 void buffer_write_u32(struct buffer *buffer, uint32_t value)
 {
 	write_big_endian(buffer, value, 4);

@@ -32,6 +32,7 @@ MUST_CHECK int buffer_check(const struct buffer *buffer);
 
 void buffer_write(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_write_u8(struct buffer *buffer, uint8_t value);
+void buffer_write_u16(struct buffer *buffer, uint16_t value); /* big-endian, all three */
 void buffer_write_u32(struct buffer *buffer, uint32_t value);
 void buffer_write_u64(struct buffer *buffer, uint64_t value);
 void buffer_write_varint(struct buffer *buffer, uint64_t value);

@@ -24,6 +24,7 @@ static void what_was_written_is_read_back(void **state)
 
 	buffer_init(&buffer, 1024);
 	buffer_write_u8(&buffer, 7);
+	buffer_write_u16(&buffer, 0xcafe);
 	buffer_write_u32(&buffer, 0xdeadbeef);
 	buffer_write_u64(&buffer, UINT64_C(0x0102030405060708));
 	buffer_write_varint(&buffer, UINT64_MAX);
@@ -34,6 +35,7 @@ static void what_was_written_is_read_back(void **state)
 
 	cursor = cursor_over(buffer.bytes, buffer.size);
 	assert_int_equal(cursor_read_u8(&cursor), 7);
+	assert_int_equal(cursor_read_u16(&cursor), 0xcafe);
 	assert_int_equal(cursor_read_u32(&cursor), 0xdeadbeef);
 	assert_true(cursor_read_u64(&cursor) == UINT64_C(0x0102030405060708));
 	assert_true(cursor_read_varint(&cursor) == UINT64_MAX);

@@ -41,6 +41,11 @@ uint8_t cursor_read_u8(struct cursor *cursor)
 	return (uint8_t)read_big_endian(cursor, 1);
 }
 
+uint16_t cursor_read_u16(struct cursor *cursor)
+{
+	return (uint16_t)read_big_endian(cursor, 2);
+}
+
 uint32_t cursor_read_u32(struct cursor *cursor)
 {
 	return (uint32_t)read_big_endian(cursor, 4);

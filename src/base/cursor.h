@@ -23,6 +23,7 @@ struct cursor cursor_over(const void *bytes, size_t size);
 size_t cursor_left(const struct cursor *cursor);
 
 uint8_t cursor_read_u8(struct cursor *cursor);
+uint16_t cursor_read_u16(struct cursor *cursor); /* big-endian */
 uint32_t cursor_read_u32(struct cursor *cursor); /* big-endian */
 uint64_t cursor_read_u64(struct cursor *cursor); /* big-endian */
 

@@ -20,7 +20,7 @@ struct client {
 	struct config *config;   /* owned */
 	const char *config_path; /* "" if only defaults are there */
 	struct store *api;       /* owned; the requests of kanyun-api are those of the server */
-	bool is_json, is_csv, is_all, is_explained, is_forced, is_once, is_plotted;
+	bool is_json, is_csv, is_all, is_explained, is_forced, is_once, is_plotted, is_cql;
 	/* NULL: not given */
 	const char *from, *to, *at, *project, *host, *by, *interval, *sort, *limit, *step;
 	char **arguments;
@@ -48,7 +48,7 @@ int client_print_json(json_t *data);
 typedef int command_fn(struct client *client);
 command_fn command_instances, command_usage, command_series, command_workers, command_status,
 	command_doctor, command_close, command_closed, command_api_client, command_token,
-	command_traffic, command_top;
+	command_traffic, command_top, command_dump;
 
 /* The ids of all instances (of the project, if --project is given) that `is_wanted` wants, NULL:
  * all, as a new array; NULL after it told the person what was wrong. */

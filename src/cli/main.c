@@ -31,6 +31,7 @@ enum {
 	OPTION_CSV,
 	OPTION_STEP,
 	OPTION_PLOT,
+	OPTION_CQL,
 };
 
 /* Which options a command has besides those that all have. */
@@ -41,7 +42,8 @@ enum {
 	HAS_AT = 8,
 	HAS_FORCE = 16,
 	HAS_LIVE = 32,
-	HAS_TOP = 64
+	HAS_TOP = 64,
+	HAS_DUMP = 128
 };
 
 static const struct command {
@@ -56,6 +58,9 @@ static const struct command {
 		HAS_WINDOW | HAS_PROJECT | HAS_USAGE, command_usage },
 	{ "series", "ID METRIC [PARAMETER]", "Show the samples of a metric as they were read.",
 		HAS_WINDOW, command_series },
+	{ "dump", "--cql ID",
+		"Print an instance's samples as CQL, by the names of the specification.",
+		HAS_WINDOW | HAS_DUMP, command_dump },
 	{ "traffic", "[ID]...",
 		"Show the traffic of each address, outside and inside of the cloud, as it grows.",
 		HAS_WINDOW | HAS_PROJECT | HAS_LIVE, command_traffic },
@@ -110,6 +115,9 @@ static void print_options(unsigned int options)
 		       "      --plot                plot a metric over the window\n"
 		       "      --explain             show the samples and subtractions behind each "
 		       "number\n");
+	if (options & HAS_DUMP)
+		printf("      --cql                 as tables of the specification's column "
+		       "families\n");
 	if (options & HAS_AT)
 		printf("      --at TIME             retire: when its host ended; now if not "
 		       "given\n");
@@ -183,6 +191,7 @@ static const struct option long_options[] = {
 	{ "csv", no_argument, NULL, OPTION_CSV },
 	{ "step", required_argument, NULL, OPTION_STEP },
 	{ "plot", no_argument, NULL, OPTION_PLOT },
+	{ "cql", no_argument, NULL, OPTION_CQL },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -245,6 +254,8 @@ static bool take_option(struct client *client, struct arguments *arguments, int 
 		return true;
 	case OPTION_PLOT:
 		return client->is_plotted = true;
+	case OPTION_CQL:
+		return client->is_cql = true;
 	default:
 		return false;
 	}
@@ -306,6 +317,7 @@ static int check_options(const struct client *client, const struct command *comm
 		{ client->by, HAS_USAGE, "--by" },
 		{ client->is_explained, HAS_USAGE, "--explain" },
 		{ client->step || client->is_plotted, HAS_USAGE, "--step and --plot" },
+		{ client->is_cql, HAS_DUMP, "--cql" },
 		{ client->at, HAS_AT, "--at" },
 		{ client->is_forced, HAS_FORCE, "--force" },
 		{ client->is_once || client->interval, HAS_LIVE, "--once and --interval" },

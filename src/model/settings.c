@@ -22,7 +22,10 @@
 	}
 #define PORT(section, name, fallback, help) INTEGER(section, name, fallback, 0, 65535, help)
 
-static const char *const stores[] = { "sqlite", "memory", NULL };
+static const char *const stores[] = { "sqlite", "cassandra", "memory", NULL };
+static const char *const consistencies[] = { "LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL",
+	"LOCAL_ONE", "ONE", NULL };
+static const char *const compressions[] = { "lz4", "none", NULL };
 static const char *const cpu_forms[] = { "time", "percent", NULL };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const sources[] = { "nft", "iptables", "none", NULL };
@@ -38,7 +41,8 @@ const struct config_key settings_keys[] = {
 	PORT("server", "port", "5551", "PULL: messages of the workers."),
 	PORT("server", "pub_port", "5552", "PUB: acknowledgements to the workers."),
 	PORT("server", "rep_port", "5553", "REP: status, and the data for kanyun-api."),
-	TEXT("server", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
+	TEXT("server", "db_host", "127.0.0.1",
+		"Hosts of Cassandra, separated by commas; counts only with that store."),
 	CHOICE("server", "store", "sqlite", stores,
 		"Where readings are kept; memory is for tests."),
 	TEXT("server", "data_dir", "/var/lib/kanyun", "Directory of the embedded store."),
@@ -58,6 +62,27 @@ const struct config_key settings_keys[] = {
 	TEXT("server", "http_host", "127.0.0.1",
 		"Address that kanyun-server listens on for HTTP; * is every one."),
 	PORT("server", "http_port", "0", "HTTP: /metrics for Prometheus; 0: off."),
+
+	PORT("cassandra", "port", "9042", "The port of all nodes of Cassandra."),
+	TEXT("cassandra", "keyspace", "data", "The keyspace, which is made if it is not there."),
+	TEXT("cassandra", "replication", "3",
+		"Copies of everything, where the keyspace is made: in each data centre, or of "
+		"each by "
+		"name, as in dc1: 3, dc2: 3."),
+	TEXT("cassandra", "datacenter", "",
+		"The data centre whose nodes are asked; empty: that of the node that answers "
+		"first."),
+	TEXT("cassandra", "username", "", "Who logs in; empty: nobody."),
+	TEXT("cassandra", "password", "", "The password."),
+	BOOLEAN("cassandra", "tls", "no", "yes: connections are encrypted."),
+	TEXT("cassandra", "ca_file", "",
+		"File of the authorities, in PEM, that vouch for the nodes; empty: the system's."),
+	TEXT("cassandra", "cert_file", "", "File of the certificate that is shown, in PEM."),
+	TEXT("cassandra", "key_file", "", "File of that certificate's private key, in PEM."),
+	CHOICE("cassandra", "consistency", "LOCAL_QUORUM", consistencies,
+		"How many copies a write is acknowledged by, and a read asks."),
+	CHOICE("cassandra", "compression", "lz4", compressions,
+		"Of what goes over the network, if the nodes have it."),
 
 	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
 	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),

@@ -11,6 +11,7 @@
  *     answers.c      REP: status, workers, and the store for kanyun-api
  *     watch.c        HTTP: what Prometheus is told of all of it
  *     maintenance.c  the thread that packs and deletes
+ *     opening.c      the store that the configuration names
  *
  * Parts are started in the order below and ended in the reverse one. */
 
@@ -29,6 +30,7 @@
 #include "server/answers.h"
 #include "server/intake.h"
 #include "server/maintenance.h"
+#include "server/opening.h"
 #include "server/presence.h"
 #include "server/watch.h"
 #include "store/lost-days.h"
@@ -73,19 +75,6 @@ static int note_damage(struct server *server, struct error *err)
 		server->store, clock_wall_ms(clock_system()), report_damage, server, err);
 
 	return r > 0 ? error_prefix(err, -EIO, "cannot note which readings are lost") : r;
-}
-
-static int open_store(struct server *server, struct error *err)
-{
-	const struct config *config = server->program->config;
-	const struct sqlite_store_options options = {
-		.data_dir = config_text(config, "server", "data_dir"),
-		.seal_after_ms = config_integer(config, "server", "seal_after_seconds") * 1000,
-	};
-
-	if (strcmp(config_text(config, "server", "store"), "memory") == 0)
-		return memory_store_new(&server->store);
-	return sqlite_store_new(&options, &server->store, err);
 }
 
 static void on_user_signal(void *context, int number)
@@ -161,6 +150,7 @@ static int start_scrape(struct server *server, struct error *err)
 	return options.port ? scrape_new(&options, &server->scrape, err) : 0;
 }
 
+/* OPENING_ENDED: a signal came first. */
 static int start(struct server *server, struct error *err)
 {
 	int r;
@@ -169,7 +159,7 @@ static int start(struct server *server, struct error *err)
 	r = server->loop ? signals_new(server->loop, on_user_signal, server, &server->signals, err)
 			 : -ENOMEM;
 	if (r == 0)
-		r = open_store(server, err);
+		r = opening_store(server->loop, server->program->config, &server->store, err);
 	if (r == 0)
 		r = note_damage(server, err);
 	if (r == 0)
@@ -229,10 +219,10 @@ int main(int argc, char **argv)
 	if (r == 0) {
 		announce(&server);
 		zloop_start(server.loop);
-	} else {
+	} else if (r < 0) {
 		log_error("%s", error_text(&err, r));
 	}
 	stop(&server);
 	program_end(&program);
-	return r == 0 ? PROGRAM_OK : PROGRAM_FAILED;
+	return r >= 0 ? PROGRAM_OK : PROGRAM_FAILED;
 }

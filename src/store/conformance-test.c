@@ -22,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "model/usage.h"
+#include "store/cassandra/cassandra.h"
 #include "store/gaps.h"
 #include "store/horizon.h"
 #include "store/store.h"
@@ -33,10 +34,13 @@ static const int64_t HOUR_MS = INT64_C(3600000);
 static const int64_t TEST_DAY_MS = INT64_C(86400000);
 static const char UUID[] = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968";
 
+enum backend { MEMORY, SQLITE, CASSANDRA };
+
 struct fixture {
 	struct store *store;
+	enum backend backend;
 	bool is_durable;
-	char directory[64];
+	char directory[64], keyspace[32];
 	struct buffer text;
 };
 
@@ -52,23 +56,47 @@ struct item {
 	uint16_t present;
 };
 
+static const char *cassandra_hosts; /* of the command line */
+
+/* Each fixture has a keyspace of its own. */
+static int open_cassandra(struct fixture *fixture, struct error *err)
+{
+	const struct cassandra_store_options options = { .cql = { .hosts = cassandra_hosts },
+		.keyspace = fixture->keyspace,
+		.replication = "1",
+		.consistency = "LOCAL_QUORUM",
+		.retention_days = 400,
+		.wait_ms = 60 * 1000,
+		.now_ms = BASE_MS };
+
+	return cassandra_store_new(&options, &fixture->store, err);
+}
+
 static void open_store(struct fixture *fixture)
 {
 	const struct sqlite_store_options options = { fixture->directory, 1000 };
 	struct error err = { 0 };
+	int r;
 
-	if (fixture->is_durable)
-		assert_int_equal(sqlite_store_new(&options, &fixture->store, &err), 0);
+	if (fixture->backend == SQLITE)
+		r = sqlite_store_new(&options, &fixture->store, &err);
+	else if (fixture->backend == CASSANDRA)
+		r = open_cassandra(fixture, &err);
 	else
-		assert_int_equal(memory_store_new(&fixture->store), 0);
+		r = memory_store_new(&fixture->store);
+	if (r != 0)
+		fail_msg("%s", error_text(&err, r));
 }
 
-static struct fixture *fixture_new(bool is_durable)
+static struct fixture *fixture_new(enum backend backend)
 {
+	static unsigned int number;
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
 	assert_non_null(fixture);
-	fixture->is_durable = is_durable;
+	fixture->backend = backend;
+	fixture->is_durable = backend != MEMORY;
+	snprintf(fixture->keyspace, sizeof(fixture->keyspace), "t%d_%u", (int)getpid(), ++number);
 	buffer_init(&fixture->text, TEXT_SIZE_MAX);
 	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/kanyun-store-XXXXXX");
 	assert_non_null(mkdtemp(fixture->directory));
@@ -91,13 +119,19 @@ static void fixture_free(struct fixture *fixture)
 
 static int set_up_memory(void **state)
 {
-	*state = fixture_new(false);
+	*state = fixture_new(MEMORY);
 	return 0;
 }
 
 static int set_up_sqlite(void **state)
 {
-	*state = fixture_new(true);
+	*state = fixture_new(SQLITE);
+	return 0;
+}
+
+static int set_up_cassandra(void **state)
+{
+	*state = fixture_new(CASSANDRA);
 	return 0;
 }
 
@@ -329,7 +363,7 @@ static void any_order_of_arrival_gives_the_same(void **state)
 	append_in_pieces(fixture, items, 100);
 	in_order = dump(fixture);
 	for (uint32_t seed = 1; seed <= 3; seed++) {
-		other = fixture_new(fixture->is_durable);
+		other = fixture_new(fixture->backend);
 		shuffle(items, seed);
 		append_in_pieces(other, items, seed * 23);
 		if (seed == 2)
@@ -921,9 +955,9 @@ static void the_latest_samples_are_those_of_each_series(void **state)
 		STORE_TOO_MUCH);
 	seal(fixture);
 	assert_string_equal(latest_text(fixture, 0, 1),
-		fixture->is_durable ? "last 4500\n"
-				    : "last 4500\ncpu total e 0: 4000=4\n"
-				      "nic_outgoing a e 0: 2000=8\n");
+		fixture->backend == SQLITE ? "last 4500\n"
+					   : "last 4500\ncpu total e 0: 4000=4\n"
+					     "nic_outgoing a e 0: 2000=8\n");
 }
 
 static int print_instance(void *context, const struct store_instance *instance)
@@ -1102,40 +1136,48 @@ static void a_second_owner_of_the_files_is_refused(void **state)
 	{                                                                                          \
 #backend ": " #test, test, set_up_##backend, tear_down, NULL                       \
 	}
-#define ON_BOTH(test) ON(memory, test), ON(sqlite, test)
+#define ON_DURABLE(test) ON(sqlite, test), ON(cassandra, test)
+#define ON_ALL(test)     ON(memory, test), ON_DURABLE(test)
 
-int main(void)
+/* Without an argument: the backends that need nothing else. With one: Cassandra, at that host. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(appending_twice_stores_once),
-		ON_BOTH(any_order_of_arrival_gives_the_same),
-		ON_BOTH(of_two_values_the_larger_stays),
-		ON_BOTH(a_scan_gives_one_sample_beyond_each_edge),
-		ON_BOTH(groups_of_one_reading_complete_each_other),
-		ON_BOTH(columns_and_parameter_choose_what_is_scanned),
-		ON_BOTH(a_scan_over_its_maximum_is_refused),
-		ON_BOTH(a_callback_can_stop_a_scan),
-		ON_BOTH(an_unknown_instance_has_nothing),
-		ON_BOTH(what_is_left_out_changes_no_usage_between_the_edges),
-		ON_BOTH(what_is_left_out_is_not_around_the_ends_of_other_tracks),
-		ON_BOTH(neighbours_are_found_column_by_column),
-		ON_BOTH(what_is_known_of_a_spool_only_moves_forward),
-		ON_BOTH(records_are_found_by_kind_and_prefix_in_order),
-		ON_BOTH(the_horizon_only_moves_forward),
-		ON_BOTH(a_server_that_is_late_does_not_take_the_horizon_back),
-		ON_BOTH(the_gaps_of_a_batch_are_kept_once),
-		ON_BOTH(a_start_is_that_of_the_earliest_reading_in_any_order),
-		ON_BOTH(infos_are_listed_by_time_in_any_order),
-		ON_BOTH(the_latest_samples_are_those_of_each_series),
-		ON_BOTH(instances_are_listed_as_they_appeared_and_by_name),
-		ON_BOTH(sealing_changes_no_answer),
-		ON_BOTH(what_is_too_old_is_deleted_and_nothing_else),
-		ON(sqlite, a_restart_loses_nothing),
-		ON(sqlite, a_row_that_later_commits_complete_outlives_the_first_ones_sealing),
-		ON(sqlite, the_nearest_neighbours_are_found_wherever_they_are),
+		ON_ALL(appending_twice_stores_once),
+		ON_ALL(any_order_of_arrival_gives_the_same),
+		ON_ALL(of_two_values_the_larger_stays),
+		ON_ALL(a_scan_gives_one_sample_beyond_each_edge),
+		ON_ALL(groups_of_one_reading_complete_each_other),
+		ON_ALL(columns_and_parameter_choose_what_is_scanned),
+		ON_ALL(a_scan_over_its_maximum_is_refused),
+		ON_ALL(a_callback_can_stop_a_scan),
+		ON_ALL(an_unknown_instance_has_nothing),
+		ON_ALL(what_is_left_out_changes_no_usage_between_the_edges),
+		ON_ALL(what_is_left_out_is_not_around_the_ends_of_other_tracks),
+		ON_ALL(neighbours_are_found_column_by_column),
+		ON_ALL(what_is_known_of_a_spool_only_moves_forward),
+		ON_ALL(records_are_found_by_kind_and_prefix_in_order),
+		ON_ALL(the_horizon_only_moves_forward),
+		ON_ALL(a_server_that_is_late_does_not_take_the_horizon_back),
+		ON_ALL(the_gaps_of_a_batch_are_kept_once),
+		ON_ALL(a_start_is_that_of_the_earliest_reading_in_any_order),
+		ON_ALL(infos_are_listed_by_time_in_any_order),
+		ON_ALL(the_latest_samples_are_those_of_each_series),
+		ON_ALL(instances_are_listed_as_they_appeared_and_by_name),
+		ON_ALL(sealing_changes_no_answer),
+		ON_ALL(what_is_too_old_is_deleted_and_nothing_else),
+		ON_DURABLE(a_restart_loses_nothing),
+		ON_DURABLE(a_row_that_later_commits_complete_outlives_the_first_ones_sealing),
+		ON_DURABLE(the_nearest_neighbours_are_found_wherever_they_are),
 		ON(sqlite, a_second_owner_of_the_files_is_refused),
 	};
 
+	if (argc > 1) {
+		cassandra_hosts = argv[1];
+		cmocka_set_test_filter("cassandra: *");
+	} else {
+		cmocka_set_skip_filter("cassandra: *");
+	}
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

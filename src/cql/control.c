@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "cql/control.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cql/request.h"
+
+enum {
+	REFRESH_EVERY_MS = 60 * 1000, /* news may get lost */
+	REFRESH_AGAIN_MS = 1000,      /* after one that failed */
+	PEERS_PAGE = 4 * CQL_RING_NODES_MAX,
+};
+
+static int64_t now_ms(const struct cql_control *control)
+{
+	return clock_monotonic_ms(control->cluster->connecting.clock);
+}
+
+static void add_candidate(
+	struct cql_control *control, const struct cql_address *address, const char *name)
+{
+	struct cql_peer *candidate;
+
+	for (size_t i = 0; i < control->candidate_count; i++)
+		if (cql_address_equal(&control->candidates[i].address, address))
+			return;
+	if (control->candidate_count == CQL_CANDIDATES_MAX)
+		return;
+	candidate = &control->candidates[control->candidate_count++];
+	memset(candidate, 0, sizeof(*candidate));
+	candidate->address = *address;
+	text_copy(candidate->name, sizeof(candidate->name), name);
+}
+
+static void add_nodes(struct cql_control *control, bool are_ready)
+{
+	const struct cql_cluster *cluster = control->cluster;
+
+	for (size_t i = 0; i < cluster->count; i++)
+		if (cql_node_is_ready(cluster->nodes[i]) == are_ready)
+			add_candidate(control, &cluster->nodes[i]->peer.address,
+				cluster->nodes[i]->peer.name);
+}
+
+static void add_contact(struct cql_control *control, const struct cql_contact *contact)
+{
+	struct cql_address addresses[CQL_CONTACT_ADDRESSES_MAX];
+	size_t count = cql_contact_resolve(contact, addresses, &control->cluster->trouble);
+
+	for (size_t i = 0; i < count; i++)
+		add_candidate(control, &addresses[i], contact->host);
+}
+
+static bool is_connected(const struct cql_cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->count; i++)
+		if (cql_node_is_ready(cluster->nodes[i]))
+			return true;
+	return false;
+}
+
+/* The nodes that answer, the contact points, the other nodes. */
+static void begin_round(struct cql_control *control)
+{
+	bool may_block = !is_connected(control->cluster);
+
+	control->candidate_count = control->next = 0;
+	add_nodes(control, true);
+	for (size_t i = 0; i < control->contact_count; i++)
+		if (may_block || cql_contact_is_numeric(&control->contacts[i]))
+			add_contact(control, &control->contacts[i]);
+	add_nodes(control, false);
+}
+
+static void end_round(struct cql_control *control)
+{
+	control->candidate_count = control->next = 0;
+	control->failures++;
+	control->retry_at_ms = now_ms(control) + cql_backoff_ms(control->failures);
+}
+
+static void on_event(void *context, const struct cql_event *event)
+{
+	struct cql_control *control = context;
+
+	if (event->kind == CQL_EVENT_STATUS)
+		cql_cluster_note(
+			control->cluster, &event->address, cql_bytes_equal(event->change, "UP"));
+	else if (event->kind == CQL_EVENT_TOPOLOGY)
+		cql_control_refresh(control, REFRESH_AGAIN_MS);
+	else if (cql_bytes_equal(event->schema.target, "KEYSPACE"))
+		cql_control_refresh(control, 0);
+}
+
+static void open_next(struct cql_control *control)
+{
+	struct cql_connection_options options = control->cluster->connecting;
+
+	if (!control->candidate_count)
+		begin_round(control);
+	while (!control->connection && control->next < control->candidate_count) {
+		control->asked = control->candidates[control->next++];
+		options.address = control->asked.address;
+		options.name = control->asked.name;
+		options.on_event = on_event;
+		options.context = control;
+		if (cql_connection_open(
+			    &options, &control->connection, &control->cluster->trouble) < 0)
+			options.counts->connect_failures++;
+	}
+	if (!control->connection)
+		end_round(control);
+}
+
+static void drop_answers(struct cql_control *control)
+{
+	for (size_t i = 0; i < _CQL_ASK_COUNT; i++)
+		control->asks[i].result = cql_result_free(control->asks[i].result);
+}
+
+static void close_connection(struct cql_control *control)
+{
+	control->connection = cql_connection_free(control->connection);
+	drop_answers(control);
+	control->is_registered = false;
+	control->has_answered = false;
+}
+
+/* One that had worked begins a new round, so that it is itself asked again. */
+static void bury(struct cql_control *control)
+{
+	bool has_answered = control->has_answered;
+
+	(void)cql_connection_failure(control->connection, &control->cluster->trouble);
+	close_connection(control);
+	if (has_answered)
+		control->candidate_count = control->next = 0;
+	else if (control->next == control->candidate_count)
+		end_round(control);
+}
+
+static void on_registered(struct cql_question *question, const struct cql_answer *answer)
+{
+}
+
+static void ask_for_events(struct cql_control *control)
+{
+	buffer_clear(&control->frame);
+	cql_request_register(
+		&control->frame, CQL_EVENTS_TOPOLOGY | CQL_EVENTS_STATUS | CQL_EVENTS_SCHEMA);
+	control->is_registered =
+		cql_connection_ask(control->connection, &control->registration, &control->frame);
+}
+
+static bool is_refreshing(const struct cql_control *control)
+{
+	for (size_t i = 0; i < _CQL_ASK_COUNT; i++)
+		if (control->asks[i].is_out)
+			return true;
+	return false;
+}
+
+static int read_topology(struct cql_control *control, struct error *err)
+{
+	CLEANUP(cql_topology_free) struct cql_topology *topology = NULL;
+	struct cql_control_ask *asks = control->asks;
+	int r;
+
+	if (!asks[CQL_ASK_LOCAL].result || !asks[CQL_ASK_PEERS].result)
+		return -EIO; /* its text is there */
+	r = cql_topology_read(&control->asked, asks[CQL_ASK_LOCAL].result,
+		asks[CQL_ASK_PEERS].result, asks[CQL_ASK_REPLICATION].result, &topology, err);
+	if (r == 0)
+		control->on_topology(control->context, &topology);
+	return r;
+}
+
+static void end_refresh(struct cql_control *control)
+{
+	int r = read_topology(control, &control->cluster->trouble);
+
+	drop_answers(control);
+	if (r == 0) {
+		control->done = control->begun;
+		control->failures = 0;
+		control->has_answered = true;
+	}
+	cql_control_refresh(control, r == 0 ? REFRESH_EVERY_MS : REFRESH_AGAIN_MS);
+}
+
+static int take_answer(
+	struct cql_control_ask *ask, const struct cql_answer *answer, struct error *err)
+{
+	struct cql_response response;
+	int r;
+
+	if (answer->outcome != CQL_ANSWERED)
+		return error_set(err, -EIO, "%s", answer->reason->text);
+	if (answer->frame.opcode != CQL_ERROR)
+		return cql_result_decode(
+			&answer->frame, answer->body, answer->size, &ask->result, err);
+	r = cql_response_decode(&answer->frame, answer->body, answer->size, &response, err);
+	return r < 0 ? r : cql_error_describe(&response.error, -EIO, err);
+}
+
+static void on_answer(struct cql_question *question, const struct cql_answer *answer)
+{
+	struct cql_control_ask *ask =
+		(struct cql_control_ask *)((char *)question -
+					   offsetof(struct cql_control_ask, question));
+	struct cql_control *control = ask->control;
+
+	ask->is_out = false;
+	(void)take_answer(ask, answer, &control->cluster->trouble);
+	if (answer->outcome != CQL_LOST && !is_refreshing(control))
+		end_refresh(control);
+}
+
+static void ask_text(struct cql_control *control, enum cql_control_question which, const char *text)
+{
+	struct cql_parameters parameters = { .consistency = CQL_ONE, .page_size = PEERS_PAGE };
+	struct cql_control_ask *ask = &control->asks[which];
+
+	buffer_clear(&control->frame);
+	cql_request_query(&control->frame, text, &parameters);
+	ask->is_out = cql_connection_ask(control->connection, &ask->question, &control->frame);
+}
+
+static void begin_refresh(struct cql_control *control)
+{
+	struct buffer text;
+
+	control->begun = control->wanted;
+	control->refresh_at_ms = INT64_MAX;
+	ask_text(control, CQL_ASK_LOCAL, CQL_LOCAL_TEXT);
+	ask_text(control, CQL_ASK_PEERS, CQL_PEERS_TEXT);
+	if (!control->keyspace[0])
+		return;
+	buffer_init(&text, 256);
+	buffer_print(&text,
+		"SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '%s'",
+		control->keyspace);
+	ask_text(control, CQL_ASK_REPLICATION, (const char *)text.bytes);
+	buffer_deinit(&text);
+}
+
+static void tick_ready(struct cql_control *control)
+{
+	if (!control->is_registered) {
+		ask_for_events(control);
+		cql_control_refresh(control, 0);
+	}
+	if (!is_refreshing(control) && control->refresh_at_ms <= now_ms(control))
+		begin_refresh(control);
+}
+
+void cql_control_init(struct cql_control *control)
+{
+	control->registration.answer = on_registered;
+	control->wanted = 1;
+	buffer_init(&control->frame, 64 * 1024);
+	for (size_t i = 0; i < _CQL_ASK_COUNT; i++) {
+		control->asks[i].control = control;
+		control->asks[i].question.answer = on_answer;
+	}
+}
+
+void cql_control_deinit(struct cql_control *control)
+{
+	close_connection(control);
+	buffer_deinit(&control->frame);
+}
+
+void cql_control_tick(struct cql_control *control)
+{
+	if (control->connection && cql_connection_is_closed(control->connection))
+		bury(control);
+	if (!control->connection && control->retry_at_ms <= now_ms(control))
+		open_next(control);
+	if (control->connection && cql_connection_is_ready(control->connection))
+		tick_ready(control);
+}
+
+void cql_control_flush(struct cql_control *control)
+{
+	if (control->connection)
+		cql_connection_tick(control->connection);
+}
+
+int64_t cql_control_deadline_ms(const struct cql_control *control)
+{
+	int64_t refresh_ms = is_refreshing(control) ? INT64_MAX : control->refresh_at_ms;
+
+	if (!control->connection)
+		return control->retry_at_ms;
+	if (cql_connection_is_closed(control->connection))
+		return 0;
+	if (!cql_connection_is_ready(control->connection))
+		return cql_connection_deadline_ms(control->connection);
+	if (!control->is_registered)
+		return 0;
+	return MIN_OF(refresh_ms, cql_connection_deadline_ms(control->connection));
+}
+
+void cql_control_refresh(struct cql_control *control, int64_t in_ms)
+{
+	int64_t at_ms = now_ms(control) + in_ms;
+
+	control->refresh_at_ms = MIN_OF(control->refresh_at_ms, at_ms);
+}
+
+bool cql_control_is_hopeful(const struct cql_control *control)
+{
+	return control->failures == 0;
+}

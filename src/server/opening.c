@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#include "server/opening.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/cassandra/cassandra.h"
+
+enum {
+	WAIT_MS = 5 * 1000,
+	RETRY_FIRST_MS = 1000,
+	RETRY_MAX_MS = 30 * 1000,
+};
+
+static int on_retry(zloop_t *loop, int timer, void *argument)
+{
+	*(bool *)argument = true;
+	return -1;
+}
+
+/* Whether the time passed; else it was a signal that ended the loop. */
+static bool pause_ms(zloop_t *loop, size_t ms)
+{
+	bool is_over = false;
+
+	if (zloop_timer(loop, ms, 1, on_retry, &is_over) < 0)
+		return false;
+	zloop_start(loop);
+	return is_over;
+}
+
+static const char *text_or_null(const struct config *config, const char *key)
+{
+	const char *text = config_text(config, "cassandra", key);
+
+	return *text ? text : NULL;
+}
+
+static int open_cassandra(const struct config *config, struct store **ret_store, struct error *err)
+{
+	const struct cassandra_store_options options = {
+		.cql = { .hosts = config_text(config, "server", "db_host"),
+			.port = (int)config_integer(config, "cassandra", "port"),
+			.local_dc = text_or_null(config, "datacenter"),
+			.username = text_or_null(config, "username"),
+			.password = text_or_null(config, "password"),
+			.use_tls = config_boolean(config, "cassandra", "tls"),
+			.ca_file = text_or_null(config, "ca_file"),
+			.cert_file = text_or_null(config, "cert_file"),
+			.key_file = text_or_null(config, "key_file"),
+			.use_lz4 = strcmp(config_text(config, "cassandra", "compression"), "lz4") ==
+				   0 },
+		.keyspace = config_text(config, "cassandra", "keyspace"),
+		.replication = config_text(config, "cassandra", "replication"),
+		.consistency = config_text(config, "cassandra", "consistency"),
+		.retention_days = config_boolean(config, "server", "keep_unclosed")
+					  ? 0
+					  : config_integer(config, "server", "retention_days"),
+		.wait_ms = WAIT_MS
+	};
+
+	return cassandra_store_new(&options, ret_store, err);
+}
+
+static int wait_for_cassandra(
+	zloop_t *loop, const struct config *config, struct store **ret_store, struct error *err)
+{
+	size_t delay_ms = RETRY_FIRST_MS;
+	bool waited = false;
+	int r;
+
+	for (;;) {
+		r = open_cassandra(config, ret_store, err);
+		if (r != STORE_UNAVAILABLE)
+			break;
+		if (!waited)
+			log_warning("%s; waiting until it can be", error_text(err, -EIO));
+		waited = true;
+		if (!pause_ms(loop, delay_ms))
+			return OPENING_ENDED;
+		delay_ms = MIN_OF(2 * delay_ms, (size_t)RETRY_MAX_MS);
+	}
+	if (r == 0 && waited)
+		log_info("Cassandra can be reached now");
+	return MIN_OF(r, 0);
+}
+
+static int open_sqlite(const struct config *config, struct store **ret_store, struct error *err)
+{
+	const struct sqlite_store_options options = {
+		.data_dir = config_text(config, "server", "data_dir"),
+		.seal_after_ms = config_integer(config, "server", "seal_after_seconds") * 1000,
+	};
+
+	return sqlite_store_new(&options, ret_store, err);
+}
+
+int opening_store(
+	zloop_t *loop, const struct config *config, struct store **ret_store, struct error *err)
+{
+	const char *name = config_text(config, "server", "store");
+
+	if (strcmp(name, "memory") == 0)
+		return memory_store_new(ret_store);
+	if (strcmp(name, "cassandra") == 0)
+		return wait_for_cassandra(loop, config, ret_store, err);
+	return open_sqlite(config, ret_store, err);
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* A commit: all its readings are on their way together; records follow when they are there, and
+ * sources after those. What is written about a reading besides itself is the same for many
+ * readings, and written once by each server (noted.c). */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "store/cassandra/private.h"
+#include "store/packed.h"
+
+enum {
+	IN_FLIGHT_MAX = 16384, /* statements that are made before they are sent, */
+	IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024,
+	SHAPE_DAYS = EXPIRY_MARGIN_DAYS - 2, /* a shape is written anew before it expires */
+	NOTES_MAX = 1 << 20,
+};
+
+/* Above all times: the smaller one of two has the larger timestamp. */
+static const int64_t FIRST_FROM_MS = TIME_MS_MAX + 1;
+
+struct appending {
+	struct cassandra_store *store;
+	int64_t now_ms;
+	struct statements statements;
+	struct digest *notes; /* what will be known to be written; in the arena of the statements */
+	size_t note_count;
+	uint64_t readings, bytes;
+	struct error *err;
+};
+
+/* Of one reading. */
+struct place {
+	char id[INSTANCE_ID_SIZE];
+	struct cql_value instance, bucket;
+	int64_t day;
+};
+
+/* Has this been written? If not, it will have been. The bytes are of the scratch buffer. */
+static int note(struct appending *appending, bool *ret_is_new)
+{
+	struct cassandra_store *store = appending->store;
+	struct digest *notes, digest;
+	int r = buffer_check(&store->scratch);
+
+	if (r == 0)
+		r = digester_of(
+			&store->digester, store->scratch.bytes, store->scratch.size, &digest);
+	if (r < 0)
+		return r;
+	*ret_is_new = !noted_has(&store->noted, &digest);
+	if (!*ret_is_new)
+		return 0;
+	notes = arena_grow(&appending->statements.arena, appending->notes, appending->note_count,
+		NOTES_MAX, sizeof(*notes));
+	if (!notes)
+		return -ENOMEM;
+	appending->notes = notes;
+	notes[appending->note_count++] = digest;
+	return 0;
+}
+
+/* Begins what is noted: `what` keeps the kinds of notes apart. */
+static struct buffer *begin_note(struct appending *appending, char what, const char *id)
+{
+	struct buffer *scratch = &appending->store->scratch;
+
+	buffer_clear(scratch);
+	buffer_write_u8(scratch, (uint8_t)what);
+	buffer_write_string(scratch, id);
+	return scratch;
+}
+
+static int send_all(struct appending *appending)
+{
+	int r = statements_run(&appending->statements, NULL, NULL, appending->err);
+
+	for (size_t i = 0; i < appending->note_count && r == 0; i++)
+		noted_add(&appending->store->noted, &appending->notes[i]);
+	statements_clear(&appending->statements);
+	appending->notes = NULL;
+	appending->note_count = 0;
+	return r;
+}
+
+static int64_t next_appearance_us(struct appending *appending)
+{
+	struct cassandra_store *store = appending->store;
+
+	store->appeared_us = MAX_OF(appending->now_ms * 1000, store->appeared_us + 1);
+	return store->appeared_us;
+}
+
+static int note_appearance(struct appending *appending, const struct place *place)
+{
+	struct statements *statements = &appending->statements;
+	bool is_new;
+	int r;
+
+	begin_note(appending, 'a', place->id);
+	r = note(appending, &is_new);
+	if (r == 0 && is_new) {
+		int64_t appeared_us = next_appearance_us(appending);
+		const struct cql_value values[] = { statements_bigint(statements, appeared_us),
+			place->bucket, place->instance };
+
+		statements_add(statements, NOTE_APPEARANCE, values, ARRAY_SIZE(values), 0)
+			->timestamp_us = MAX_OF(FIRST_FROM_MS * 1000 - appeared_us, 1);
+	}
+	return r;
+}
+
+static int note_last_day(struct appending *appending, const struct place *place)
+{
+	struct statements *statements = &appending->statements;
+	bool is_new;
+	int r;
+
+	buffer_write_signed(begin_note(appending, 'l', place->id), place->day);
+	r = note(appending, &is_new);
+	if (r == 0 && is_new) {
+		const struct cql_value values[] = { statements_day(statements, place->day),
+			place->bucket, place->instance };
+
+		statements_add(statements, NOTE_LAST_DAY, values, ARRAY_SIZE(values), 0)
+			->timestamp_us = MAX_OF(place->day, 1);
+	}
+	return r;
+}
+
+static int note_groups(
+	struct appending *appending, const struct place *place, const struct reading *reading)
+{
+	struct statements *statements = &appending->statements;
+	uint32_t groups = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < reading->tuple_count; i++)
+		groups |= 1u << reading->tuples[i].group;
+	for (unsigned int i = 0; i < _METRIC_GROUP_COUNT && r == 0; i++) {
+		bool is_new;
+
+		if (!(groups >> i & 1))
+			continue;
+		buffer_write_u8(begin_note(appending, 'g', place->id), (uint8_t)i);
+		r = note(appending, &is_new);
+		if (r == 0 && is_new) {
+			const char *name = metric_group_info((enum metric_group)i)->name;
+			const struct cql_value values[] = { statements_set(statements, name),
+				place->bucket, place->instance };
+
+			statements_add(statements, NOTE_GROUPS, values, ARRAY_SIZE(values), 0);
+		}
+	}
+	return r;
+}
+
+/* The first time of an instance moves back only if this server knows none that is earlier. */
+static void note_first(
+	struct appending *appending, const struct place *place, const struct reading *reading)
+{
+	struct cassandra_store *store = appending->store;
+	struct statements *statements = &appending->statements;
+	const struct resident *resident;
+	bool is_known;
+
+	pthread_mutex_lock(&store->lock);
+	resident = tracks_find_resident(&store->recent, &reading->instance);
+	is_known = resident && resident->last_ms && resident->first_ms <= reading->time_ms;
+	pthread_mutex_unlock(&store->lock);
+	if (!is_known) {
+		const struct cql_value values[] = { statements_bigint(statements, reading->time_ms),
+			place->bucket, place->instance };
+
+		statements_add(statements, NOTE_FIRST, values, ARRAY_SIZE(values), 0)
+			->timestamp_us = MAX_OF(FIRST_FROM_MS - reading->time_ms, 1);
+	}
+}
+
+/* The shape, and that it occurs on that day. */
+static int note_shape(
+	struct appending *appending, const struct place *place, const struct reading *reading)
+{
+	struct cassandra_store *store = appending->store;
+	struct statements *statements = &appending->statements;
+	struct buffer *scratch = begin_note(appending, 'd', place->id);
+	struct cql_value shape, content;
+	struct digest digest;
+	bool is_new;
+	size_t begin;
+	int r;
+
+	buffer_write_signed(scratch, place->day);
+	begin = scratch->size;
+	shape_write(scratch, reading);
+	r = note(appending, &is_new);
+	if (r < 0 || !is_new)
+		return r;
+	r = digester_of(&store->digester, scratch->bytes + begin, scratch->size - begin, &digest);
+	if (r < 0)
+		return r;
+	shape = statements_blob(statements, digest.bytes, DIGEST_SIZE);
+	content = statements_blob(statements, scratch->bytes + begin, scratch->size - begin);
+	buffer_write_signed(begin_note(appending, 's', place->id), place->day / SHAPE_DAYS);
+	buffer_write(scratch, digest.bytes, DIGEST_SIZE);
+	r = note(appending, &is_new);
+	if (r < 0)
+		return r;
+	if (is_new)
+		statements_add(statements, ADD_SHAPE,
+			(const struct cql_value[]){ place->instance, shape, content }, 3, 1);
+	statements_add(statements, ADD_DAY,
+		(const struct cql_value[]){
+			place->instance, statements_day(statements, place->day), shape },
+		3, 1);
+	if (is_new)
+		statements_join(statements, 2);
+	return 0;
+}
+
+static int find_place(
+	struct appending *appending, const struct instance_key *key, struct place *ret_place)
+{
+	struct statements *statements = &appending->statements;
+	int r = instance_id_write(key, ret_place->id);
+
+	if (r < 0)
+		return r;
+	ret_place->instance = statements_text(statements, ret_place->id);
+	ret_place->bucket = statements_int(statements, instance_bucket(ret_place->id));
+	return 0;
+}
+
+static int add_row(
+	struct appending *appending, const struct place *place, const struct reading *reading)
+{
+	struct cassandra_store *store = appending->store;
+	struct statements *statements = &appending->statements;
+	struct buffer *scratch = &store->scratch;
+	struct digest digest;
+	int r;
+
+	buffer_clear(scratch);
+	reading_write(scratch, reading);
+	r = buffer_check(scratch);
+	if (r == 0)
+		r = digester_of(&store->digester, scratch->bytes, scratch->size, &digest);
+	if (r < 0)
+		return r;
+	statements_add(statements, ADD_READING,
+		(const struct cql_value[]){ place->instance, statements_day(statements, place->day),
+			statements_bigint(statements, reading->time_ms),
+			statements_blob(statements, digest.bytes, DIGEST_SIZE),
+			statements_blob(statements, scratch->bytes, scratch->size) },
+		5, 2);
+	appending->readings++;
+	appending->bytes += scratch->size;
+	return 0;
+}
+
+static int add_reading(struct appending *appending, const struct reading *reading)
+{
+	struct place place = { .day = floor_divide(reading->time_ms, DAY_MS) };
+	int r;
+
+	if (reading->tuple_count == 0)
+		return 0;
+	r = find_place(appending, &reading->instance, &place);
+	if (r == 0)
+		r = add_row(appending, &place, reading);
+	if (r == 0)
+		r = note_shape(appending, &place, reading);
+	if (r == 0)
+		r = note_last_day(appending, &place);
+	if (r == 0)
+		r = note_groups(appending, &place, reading);
+	if (r == 0)
+		note_first(appending, &place, reading);
+	return r == 0 ? note_appearance(appending, &place) : r;
+}
+
+static int add_info(struct appending *appending, const struct instance_info *info)
+{
+	const struct instance_key key = { .has_uuid = true, .uuid = info->uuid };
+	struct cassandra_store *store = appending->store;
+	struct statements *statements = &appending->statements;
+	struct place place = { 0 };
+	struct digest digest;
+	struct buffer *scratch;
+	size_t begin;
+	bool is_new;
+	int r = find_place(appending, &key, &place);
+
+	if (r < 0)
+		return r;
+	scratch = begin_note(appending, 'i', place.id);
+	begin = scratch->size;
+	packed_write_info(scratch, info);
+	r = note(appending, &is_new);
+	if (r < 0 || !is_new)
+		return r;
+	r = digester_of(&store->digester, scratch->bytes + begin, scratch->size - begin, &digest);
+	if (r < 0)
+		return r;
+	statements_add(statements, ADD_INFO,
+		(const struct cql_value[]){ place.bucket, place.instance,
+			statements_bigint(statements, info->since_ms),
+			statements_blob(statements, digest.bytes, DIGEST_SIZE),
+			statements_blob(
+				statements, scratch->bytes + begin, scratch->size - begin) },
+		5, 1);
+	return note_appearance(appending, &place);
+}
+
+static int send_if_many(struct appending *appending)
+{
+	return appending->statements.count >= IN_FLIGHT_MAX ||
+			       appending->statements.arena.total >= IN_FLIGHT_BYTES_MAX
+		       ? send_all(appending)
+		       : 0;
+}
+
+static int add_batch(struct appending *appending, const struct batch *batch)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < batch->info_count && r == 0; i++)
+		r = add_info(appending, &batch->infos[i]);
+	for (size_t i = 0; i < batch->reading_count && r == 0; i++) {
+		r = add_reading(appending, &batch->readings[i]);
+		if (r == 0)
+			r = send_if_many(appending);
+	}
+	return r;
+}
+
+static int append_all(struct appending *appending, const struct store_commit *commit)
+{
+	struct cassandra_store *store = appending->store;
+	struct statements *statements = &appending->statements;
+	int r = 0;
+
+	for (size_t i = 0; i < commit->batch_count && r == 0; i++)
+		r = add_batch(appending, commit->batches[i]);
+	if (r == 0)
+		r = ledger_add_parts(statements, &store->digester, commit);
+	if (r == 0)
+		r = send_all(appending);
+	if (r == 0)
+		r = ledger_add_records(statements, &store->digester, commit, appending->err);
+	if (r == 0)
+		r = send_all(appending);
+	if (r != 0)
+		return r;
+	ledger_add_sources(statements, commit);
+	return send_all(appending);
+}
+
+int append_commit(struct cassandra_store *store, const struct store_commit *commit,
+	struct store_tally *tally, struct error *err)
+{
+	struct appending appending = { .store = store, .now_ms = commit->now_ms, .err = err };
+	int r;
+
+	pthread_mutex_lock(&store->append_lock);
+	statements_init(&appending.statements, store);
+	r = append_all(&appending, commit);
+	statements_deinit(&appending.statements);
+	if (r == 0) {
+		pthread_mutex_lock(&store->lock);
+		store->counters.readings += appending.readings;
+		store->counters.bytes += appending.bytes;
+		r = recent_add(store, commit, tally);
+		pthread_mutex_unlock(&store->lock);
+	}
+	pthread_mutex_unlock(&store->append_lock);
+	return r;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* Readings in Apache Cassandra, which several servers share (docs/storage.md). */
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/macros.h"
+#include "cql/session.h"
+#include "store/store.h"
+
+struct cassandra_store_options {
+	struct cql_options cql; /* without the keyspace */
+	const char *keyspace;
+	/* Of a keyspace that is not there yet: copies in every data centre, "3", or in those that
+	 * are named, "dc1: 3, dc2: 2". */
+	const char *replication;
+	const char *consistency; /* of reading and of writing; "LOCAL_QUORUM" */
+	int64_t retention_days;  /* the database may forget what is some days older; 0: nothing */
+	int64_t wait_ms;         /* for a node, when it is opened */
+	int64_t now_ms;
+};
+
+/* Makes the keyspace and its tables if they are not there. The texts of the options are copied.
+ * STORE_UNAVAILABLE: no node could be reached, or not enough of them. */
+MUST_CHECK int cassandra_store_new(
+	const struct cassandra_store_options *options, struct store **ret_store, struct error *err);

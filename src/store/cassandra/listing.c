@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* Instances: their list is in BUCKETS partitions. When each was read last is asked of the day that
+ * the list has as its last one. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "store/cassandra/private.h"
+#include "store/packed.h"
+
+int listing_init(struct listing *listing, struct cassandra_store *store)
+{
+	*listing = (struct listing){ .store = store };
+	arena_init(&listing->arena, RESIDENT_INFO_MEMORY_MAX);
+	return tracks_init(&listing->tracks);
+}
+
+void listing_deinit(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->count; i++)
+		free(listing->items[i]);
+	free(listing->items);
+	tracks_deinit(&listing->tracks);
+	arena_deinit(&listing->arena);
+}
+
+static struct listed *new_listed(struct listing *listing, struct resident *resident, const char *id)
+{
+	size_t room = listing->room ? 2 * listing->room : 64, size = strlen(id) + 1;
+	struct listed **items = listing->items, *listed;
+
+	if (listing->count == listing->room) {
+		items = reallocarray(items, room, sizeof(*items));
+		if (!items)
+			return NULL;
+		listing->items = items;
+		listing->room = room;
+	}
+	listed = calloc(1, sizeof(*listed) + size);
+	if (!listed)
+		return NULL;
+	listed->resident = resident;
+	listed->appeared_us = INT64_MAX;
+	listed->last_day = INT64_MIN;
+	memcpy(listed->id, id, size);
+	items[listing->count++] = listed;
+	return listed;
+}
+
+/* The instance of a row whose first column it is; until it is sorted, the list is in the order of
+ * the residents. */
+static int find_listed(
+	struct listing *listing, const struct cql_result *row, struct listed **ret_listed)
+{
+	char id[INSTANCE_ID_SIZE];
+	struct instance_key key;
+	struct resident *resident;
+
+	if (cql_read_text(cql_result_value(row, 0), id, sizeof(id)) < 0 ||
+		instance_id_read(id, &key) < 0)
+		return -EBADMSG;
+	resident = tracks_resident(&listing->tracks, &key);
+	if (!resident)
+		return -ENOMEM;
+	*ret_listed = resident->id <= listing->count ? listing->items[resident->id - 1]
+						     : new_listed(listing, resident, id);
+	return *ret_listed ? 0 : -ENOMEM;
+}
+
+static uint32_t read_groups(struct cql_value value)
+{
+	struct cql_items items;
+	struct cql_value name;
+	uint32_t groups = 0;
+
+	if (cql_read_list(value, &items) < 0)
+		return 0;
+	while (cql_items_next(&items, &name)) {
+		enum metric_group group =
+			name.size > 0 ? metric_group_by_name(name.bytes, (size_t)name.size)
+				      : _METRIC_GROUP_COUNT;
+
+		if (group != _METRIC_GROUP_COUNT)
+			groups |= 1u << group;
+	}
+	return groups;
+}
+
+/* (instance, appeared, first, last_day, groups) */
+static int take_instance(struct listing *listing, const struct cql_result *row)
+{
+	struct cql_value appeared = cql_result_value(row, 1), first = cql_result_value(row, 2);
+	struct cql_value last_day = cql_result_value(row, 3);
+	struct listed *listed;
+	int r = find_listed(listing, row, &listed);
+
+	if (r < 0)
+		return r;
+	if (!cql_is_null(appeared) && cql_read_bigint(appeared, &listed->appeared_us) < 0)
+		return -EBADMSG;
+	if (!cql_is_null(first) && cql_read_bigint(first, &listed->resident->first_ms) < 0)
+		return -EBADMSG;
+	if (!cql_is_null(last_day) && read_day(last_day, &listed->last_day) < 0)
+		return -EBADMSG;
+	listed->resident->groups = read_groups(cql_result_value(row, 4));
+	return 0;
+}
+
+/* (instance, info) */
+static int take_info(struct listing *listing, const struct cql_result *row)
+{
+	struct cql_value value = cql_result_value(row, 1);
+	struct instance_info info = { 0 };
+	struct listed *listed;
+	struct cursor cursor;
+	int r = find_listed(listing, row, &listed);
+
+	if (r < 0)
+		return r;
+	if (value.size <= 0 || !listed->resident->key.has_uuid)
+		return -EBADMSG;
+	cursor = cursor_over(value.bytes, (size_t)value.size);
+	arena_clear(&listing->arena);
+	packed_read_info(&cursor, &listing->arena, &info);
+	if (cursor.is_broken || cursor_left(&cursor))
+		return -EBADMSG;
+	info.uuid = listed->resident->key.uuid;
+	r = resident_add_info(listed->resident, &info);
+	return MIN_OF(r, 0);
+}
+
+/* Statements are asked in pairs: instances, and their infos. */
+static int take_page(void *context, size_t index, struct cql_result *result)
+{
+	struct listing *listing = context;
+
+	while (listing->r == 0 && cql_result_next(result))
+		listing->r =
+			index % 2 ? take_info(listing, result) : take_instance(listing, result);
+	return listing->r;
+}
+
+static int compare_listed(const void *a, const void *b)
+{
+	const struct listed *one = *(struct listed *const *)a, *other = *(struct listed *const *)b;
+
+	if (one->appeared_us != other->appeared_us)
+		return one->appeared_us < other->appeared_us ? -1 : 1;
+	return strcmp(one->id, other->id);
+}
+
+static void ask_for(struct statements *statements, const struct cql_value *values, size_t count)
+{
+	statements_add(statements, count > 1 ? GET_INSTANCE : GET_INSTANCES, values, count, 1);
+	statements_add(statements, count > 1 ? GET_INSTANCE_INFOS : GET_INFOS, values, count, 1);
+}
+
+int listing_load(struct listing *listing, const struct instance_key *key, struct error *err)
+{
+	CLEANUP(statements_deinit) struct statements statements;
+	char id[INSTANCE_ID_SIZE];
+	int r = key ? instance_id_write(key, id) : 0;
+
+	statements_init(&statements, listing->store);
+	if (r < 0)
+		return r;
+	for (int32_t i = 0; !key && i < BUCKETS; i++)
+		ask_for(&statements, (const struct cql_value[]){ statements_int(&statements, i) },
+			1);
+	if (key)
+		ask_for(&statements,
+			(const struct cql_value[]){
+				statements_int(&statements, instance_bucket(id)), cql_text(id) },
+			2);
+	r = cassandra_outcome(statements_run(&statements, take_page, listing, err));
+	if (listing->r == -EBADMSG)
+		return cassandra_corrupt(listing->store, "the list of instances", err);
+	if (listing->r)
+		return listing->r;
+	if (r == 0 && listing->count)
+		qsort(listing->items, listing->count, sizeof(*listing->items), compare_listed);
+	return r;
+}
+
+static void keep_matching(struct listing *listing, const struct store_filter *filter)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < listing->count; i++)
+		if (resident_matches(listing->items[i]->resident, filter))
+			listing->items[kept++] = listing->items[i];
+		else
+			free(listing->items[i]);
+	listing->count = kept;
+}
+
+static int take_end(void *context, size_t index, struct cql_result *result)
+{
+	struct listing *listing = context;
+
+	if (cql_result_next(result))
+		(void)!cql_read_bigint(
+			cql_result_value(result, 0), &listing->asked[index]->resident->last_ms);
+	return 0;
+}
+
+struct day_list {
+	int64_t *days; /* ascending, each once */
+	size_t count, room;
+};
+
+static int add_day(void *context, const struct cql_result *row, struct error *err)
+{
+	struct day_list *list = context;
+	int64_t day, *days = list->days;
+
+	if (read_day(cql_result_value(row, 0), &day) < 0)
+		return error_set(err, -EBADMSG, "Cassandra: a day is not what was written");
+	if (list->count && list->days[list->count - 1] == day)
+		return 0;
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+
+		days = reallocarray(days, room, sizeof(*days));
+		if (!days)
+			return -ENOMEM;
+		list->days = days;
+		list->room = room;
+	}
+	days[list->count++] = day;
+	return 0;
+}
+
+static int find_days(struct cassandra_store *store, const char *id, int64_t from,
+	struct day_list *list, struct error *err)
+{
+	CLEANUP(statements_deinit) struct statements statements;
+
+	statements_init(&statements, store);
+	statements_add(&statements, GET_DAYS,
+		(const struct cql_value[]){ cql_text(id), statements_day(&statements, from) }, 2,
+		1);
+	return statements_each_row(&statements, add_day, list, err);
+}
+
+/* Asks the days from `count` on downwards until one has a reading. */
+static int find_end_among(struct listing *listing, struct listed *listed,
+	const struct day_list *list, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = list->count; i > 0 && r == 0 && !listed->resident->last_ms; i--) {
+		CLEANUP(statements_deinit) struct statements statements;
+
+		statements_init(&statements, listing->store);
+		statements_add(&statements, GET_LAST_TIME,
+			(const struct cql_value[]){ cql_text(listed->id),
+				statements_day(&statements, list->days[i - 1]) },
+			2, 2);
+		listing->asked[0] = listed;
+		r = cassandra_outcome(statements_run(&statements, take_end, listing, err));
+	}
+	return r;
+}
+
+static int64_t kept_day(const struct listing *listing)
+{
+	return floor_divide(MAX_OF(cassandra_kept_from(listing->store), 0), DAY_MS);
+}
+
+/* Where the last day has nothing: what was to be written there never came. */
+static int find_end(struct listing *listing, struct listed *listed, struct error *err)
+{
+	struct day_list list = { 0 };
+	int r = find_days(listing->store, listed->id, kept_day(listing), &list, err);
+
+	if (r == 0)
+		r = find_end_among(listing, listed, &list, err);
+	free(list.days);
+	return r;
+}
+
+static void settle_ends(struct listing *listing, struct resident *resident)
+{
+	int64_t kept_from_ms = cassandra_kept_from(listing->store);
+
+	if (resident->last_ms)
+		resident->first_ms = MAX_OF(resident->first_ms, kept_from_ms);
+	else
+		resident->first_ms = resident->groups = 0;
+}
+
+static int find_ends(struct listing *listing, struct error *err)
+{
+	CLEANUP(statements_deinit) struct statements statements;
+	size_t count = 0;
+	int r;
+
+	statements_init(&statements, listing->store);
+	listing->asked = calloc(listing->count + 1, sizeof(struct listed *));
+	if (!listing->asked)
+		return -ENOMEM;
+	for (size_t i = 0; i < listing->count; i++) {
+		struct listed *listed = listing->items[i];
+
+		if (listed->last_day < kept_day(listing))
+			continue;
+		statements_add(&statements, GET_LAST_TIME,
+			(const struct cql_value[]){ cql_text(listed->id),
+				statements_day(&statements, listed->last_day) },
+			2, 2);
+		listing->asked[count++] = listed;
+	}
+	r = cassandra_outcome(statements_run(&statements, take_end, listing, err));
+	for (size_t i = 0; i < listing->count && r == 0; i++) {
+		struct listed *listed = listing->items[i];
+
+		if (!listed->resident->last_ms && listed->last_day >= kept_day(listing))
+			r = find_end(listing, listed, err);
+		settle_ends(listing, listed->resident);
+	}
+	free(listing->asked);
+	return r;
+}
+
+int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
+	store_instance_fn each, void *context, struct error *err)
+{
+	struct listing listing;
+	int r = listing_init(&listing, store);
+
+	if (r == 0)
+		r = listing_load(&listing, filter->key, err);
+	if (r == 0) {
+		keep_matching(&listing, filter);
+		r = find_ends(&listing, err);
+	}
+	for (size_t i = 0; i < listing.count && r == 0; i++) {
+		const struct store_instance instance = resident_listed(listing.items[i]->resident);
+
+		if ((!filter->groups || filter->groups & instance.groups) &&
+			each(context, &instance) != 0)
+			r = STORE_STOPPED;
+	}
+	listing_deinit(&listing);
+	return r;
+}
+
+int listing_days(struct listing *listing, const struct listed *listed, int64_t from,
+	int64_t **ret_days, size_t *ret_count, struct error *err)
+{
+	struct day_list list = { 0 };
+	int r = find_days(listing->store, listed->id, MAX_OF(from, kept_day(listing)), &list, err);
+
+	*ret_days = list.days;
+	*ret_count = list.count;
+	return r;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* The newest samples of all instances, which are read where they lie, some instances at once. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/checked.h"
+#include "store/cassandra/private.h"
+#include "store/latest.h"
+
+enum { INSTANCES_AT_ONCE = 64, DAYS_UNASKED = 2 };
+
+struct finding {
+	struct listing listing;
+	const struct store_recent *recent;
+	store_latest_fn each;
+	void *context;
+	struct digester digester;
+	size_t left; /* of the maximum of samples */
+	int64_t from;
+	int r;
+
+	/* Of the instances at hand. */
+	struct tracks tracks;
+	struct resident **residents; /* of each statement */
+	size_t resident_count;
+	struct resident *resident;
+	int64_t time_ms;
+};
+
+static int take_tuple(void *context, const struct decoded *decoded)
+{
+	struct finding *finding = context;
+	const struct track_key key = { finding->resident, decoded->group, decoded->parameter,
+		decoded->epoch, decoded->life, decoded->segment };
+	struct store_tally ignored = { 0 };
+	struct track *track;
+
+	if (!finding->recent->columns[decoded->group])
+		return 0;
+	track = tracks_track(&finding->tracks, &key);
+	if (!track)
+		return -ENOMEM;
+	track_note_start(track, finding->time_ms, decoded->start_ms);
+	return track_add_row(
+		track, finding->time_ms, decoded->present, decoded->values, 1, &ignored);
+}
+
+/* Also a reading of nothing that is asked for was a reading. */
+static void note_time(struct resident *resident, int64_t time_ms)
+{
+	resident->last_ms = MAX_OF(resident->last_ms, time_ms);
+}
+
+static int take_page(void *context, size_t index, struct cql_result *result)
+{
+	struct finding *finding = context;
+
+	finding->resident = finding->residents[index];
+	while (finding->r == 0 && cql_result_next(result)) {
+		finding->r = row_reading(
+			&finding->digester, result, &finding->time_ms, take_tuple, finding);
+		if (finding->r == 0)
+			note_time(finding->resident, finding->time_ms);
+	}
+	return finding->r;
+}
+
+static int ask_for_day(struct finding *finding, struct statements *statements,
+	const struct listed *listed, int64_t day)
+{
+	struct resident **residents = reallocarray(
+		finding->residents, finding->resident_count + 1, sizeof(struct resident *));
+
+	if (!residents)
+		return -ENOMEM;
+	finding->residents = residents;
+	residents[finding->resident_count++] = finding->resident;
+	statements_add(statements, GET_READINGS,
+		(const struct cql_value[]){ cql_text(listed->id), statements_day(statements, day),
+			statements_bigint(statements, finding->recent->from_ms),
+			statements_bigint(statements, INT64_MAX) },
+		4, 2);
+	return 0;
+}
+
+static int ask_for_days(struct finding *finding, struct statements *statements,
+	const struct listed *listed, struct error *err)
+{
+	int64_t *days = NULL, from = finding->from;
+	size_t count = 0;
+	int r = 0;
+
+	if (listed->last_day - from < DAYS_UNASKED) {
+		for (int64_t day = from; day <= listed->last_day && r == 0; day++)
+			r = ask_for_day(finding, statements, listed, day);
+		return r;
+	}
+	r = listing_days(&finding->listing, listed, from, &days, &count, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = ask_for_day(finding, statements, listed, days[i]);
+	free(days);
+	return r;
+}
+
+static int add_resident(struct finding *finding, const struct listed *listed)
+{
+	const struct resident *known = listed->resident;
+	int r = 0;
+
+	finding->resident = tracks_resident(&finding->tracks, &known->key);
+	if (!finding->resident)
+		return -ENOMEM;
+	for (size_t i = 0; i < known->info_count && r >= 0; i++)
+		r = resident_add_info(finding->resident, &known->infos[i]);
+	return MIN_OF(r, 0);
+}
+
+/* What the rows do not say. */
+static void complete(struct finding *finding, const struct listed *listed)
+{
+	struct resident *resident = tracks_find_resident(&finding->tracks, &listed->resident->key);
+
+	if (!resident || !resident->last_ms)
+		return;
+	resident->first_ms =
+		MAX_OF(listed->resident->first_ms, cassandra_kept_from(finding->listing.store));
+	resident->groups = listed->resident->groups;
+}
+
+static int pass_on(void *context, const struct store_latest *latest)
+{
+	struct finding *finding = context;
+
+	for (size_t i = 0; i < latest->count; i++)
+		finding->left -= latest->series[i].count;
+	return finding->each(finding->context, latest);
+}
+
+static int tell(struct finding *finding, struct error *err)
+{
+	struct store_recent recent = *finding->recent;
+	int r;
+
+	recent.maximum = finding->left;
+	r = latest_each(&finding->tracks, &recent, pass_on, finding, err);
+	return r == STORE_TOO_MUCH ? error_set(err, r, "the answer needs more than %zu samples",
+					     finding->recent->maximum)
+				   : r;
+}
+
+static int find_some(
+	struct finding *finding, struct listed *const *items, size_t count, struct error *err)
+{
+	CLEANUP(statements_deinit) struct statements statements;
+	int r = tracks_init(&finding->tracks);
+
+	statements_init(&statements, finding->listing.store);
+	finding->resident_count = 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		if (items[i]->last_day < finding->from)
+			continue;
+		r = add_resident(finding, items[i]);
+		if (r == 0)
+			r = ask_for_days(finding, &statements, items[i], err);
+	}
+	if (r == 0)
+		r = cassandra_outcome(statements_run(&statements, take_page, finding, err));
+	if (finding->r)
+		r = finding->r == -EBADMSG
+			    ? cassandra_corrupt(finding->listing.store, "a reading", err)
+			    : finding->r;
+	for (size_t i = 0; i < count && r == 0; i++)
+		complete(finding, items[i]);
+	if (r == 0)
+		r = tell(finding, err);
+	tracks_deinit(&finding->tracks);
+	return r;
+}
+
+int newest_each(struct cassandra_store *store, const struct store_recent *recent,
+	store_latest_fn each, void *context, struct error *err)
+{
+	int64_t from_ms = MAX_OF(recent->from_ms, MAX_OF(cassandra_kept_from(store), 0));
+	struct finding finding = { .recent = recent,
+		.each = each,
+		.context = context,
+		.left = recent->maximum,
+		.from = floor_divide(from_ms, DAY_MS) };
+	int r = listing_init(&finding.listing, store);
+
+	if (r == 0)
+		r = digester_init(&finding.digester);
+	if (r == 0)
+		r = listing_load(&finding.listing, NULL, err);
+	for (size_t i = 0; i < finding.listing.count && r == 0; i += INSTANCES_AT_ONCE)
+		r = find_some(&finding, &finding.listing.items[i],
+			MIN_OF(finding.listing.count - i, (size_t)INSTANCES_AT_ONCE), err);
+	free(finding.residents);
+	digester_deinit(&finding.digester);
+	listing_deinit(&finding.listing);
+	return r;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+#pragma once
+
+/* What the files of this backend share.
+ *
+ *     schema.c      keyspace and tables, and the statements by which they are read and written
+ *     codec.c       one reading as bytes, and its digest
+ *     append.c      a commit; noted.c: what it need not write again; recent.c: what it wrote
+ *     statements.c  statements on their way
+ *     scan.c        one question
+ *     listing.c     instances
+ *     newest.c      the newest samples of all of them
+ *     ledger.c      sources and records
+ *     cassandra.c   what the store is called by
+ *
+ * Invariants, which docs/storage.md explains:
+ * 1. No row is ever changed to something else. A reading's row is named by the digest of its bytes,
+ *    which are a function of the message it came in; who writes it again writes the same. Two rows
+ *    of one time merge when they are read (store/tracks.h).
+ * 2. Cells that are moved forward carry the order of their values as their timestamps, so that the
+ *    right one wins in any order of arrival, written by any server, without reading it first.
+ * 3. Before a message is acknowledged, its readings, and the rows of `shapes` and `days` by which
+ *    they are found, are at a quorum; its source moves forward after that.
+ * 4. A reading whose bytes are not what its digest says is an error to each question that needs it.
+ * 5. Nothing is deleted: rows expire, after the questions stopped looking at them. */
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/cursor.h"
+#include "cql/result.h"
+#include "store/cassandra/cassandra.h"
+#include "store/tracks.h"
+
+enum {
+	DIGEST_SIZE = 16,
+	KEYSPACE_SIZE = 49,
+	INSTANCE_ID_SIZE = 1024,
+	READING_BYTES_MAX = 4 * 1024 * 1024,
+	TUPLES_MAX = 65536, /* of one reading */
+	BUCKETS = 64,       /* partitions of the list of instances */
+	STORE_FORMAT = 1,   /* of all tables; another one is refused */
+	PAGE_ROWS = 1000,
+	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
+	EXPIRIES_MAX = 64,
+	EXPIRY_MARGIN_DAYS = 10, /* from when nobody looks at a row until it expires */
+};
+
+static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
+
+enum statement {
+	ADD_READING,
+	ADD_SHAPE,
+	ADD_DAY,
+	ADD_INFO,
+	NOTE_APPEARANCE,
+	NOTE_FIRST,
+	NOTE_LAST_DAY,
+	NOTE_GROUPS,
+	ADVANCE_SOURCE,
+	NOTE_SOURCE_FIRST,
+	PUT_RECORD,
+	PUT_RECORD_PART,
+	GET_READINGS,      /* of a day, from a time up */
+	GET_READINGS_DOWN, /* before a time, downwards */
+	GET_LAST_TIME,
+	GET_SHAPES,
+	GET_DAYS,
+	GET_INSTANCE,
+	GET_INSTANCES,
+	GET_INSTANCE_INFOS,
+	GET_INFOS,
+	GET_SOURCES,
+	GET_SOURCES_OF_WORKER,
+	GET_RECORDS,
+	GET_RECORD_TIME,
+	GET_RECORD_PARTS,
+	_STATEMENT_COUNT,
+};
+
+struct digest {
+	uint8_t bytes[DIGEST_SIZE];
+};
+
+/* Makes digests; for one thread at a time. */
+struct digester {
+	EVP_MD *kind;
+	EVP_MD_CTX *context;
+};
+
+/* Digests of what was written lately: of two generations, the older one is forgotten when the newer
+ * one is full. */
+struct noted {
+	struct noted_set {
+		struct digest *places;
+		size_t size, count;
+	} sets[2];
+};
+
+struct rest {
+	uint64_t journal; /* commits up to this one */
+	int64_t now_ms;   /* were made until then */
+};
+
+/* Until changed_ms, rows were written that expire after so long. */
+struct expiry {
+	int64_t changed_ms, after_ms;
+};
+
+struct cassandra_counters {
+	uint64_t readings, bytes, corrupt;
+};
+
+struct cassandra_store {
+	struct store store;
+	struct cql_session *session;
+	enum cql_consistency consistency;
+	char keyspace[KEYSPACE_SIZE];
+	char *texts[_STATEMENT_COUNT];
+	int64_t retention_days;
+	struct expiry expiries[EXPIRIES_MAX]; /* the shorter ones of earlier times */
+	size_t expiry_count;
+
+	pthread_mutex_t append_lock; /* commits; taken before `lock` */
+	struct digester digester;
+	struct noted noted;
+	struct buffer scratch;
+	int64_t appeared_us; /* ascends from instance to instance */
+
+	pthread_mutex_t lock;
+	struct tracks recent; /* what this server wrote lately, for the tally */
+	struct rest *rests;
+	size_t rest_count, rest_room;
+	uint64_t journal;
+	int64_t kept_from_ms; /* what is older is not shown any more */
+	struct cassandra_counters counters;
+};
+
+/* What the client's result means to callers of the store. */
+int cassandra_outcome(int r);
+int64_t cassandra_kept_from(struct cassandra_store *store);
+/* Counts it, and returns the error. */
+int cassandra_corrupt(struct cassandra_store *store, const char *what, struct error *err);
+
+/* schema.c */
+MUST_CHECK int schema_open(struct cassandra_store *store,
+	const struct cassandra_store_options *options, struct error *err);
+
+/* What was written before may have expired by now; INT64_MIN: nothing has. */
+int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_ms);
+
+/* statements.c: statements on their way, with all that they point to. */
+struct statements {
+	struct cassandra_store *store;
+	struct arena arena;
+	struct cql_statement *items;
+	size_t count;
+	bool is_broken;            /* there was no memory */
+	struct cql_statement lost; /* stands for what there was none for */
+	struct cql_storage lost_storage;
+};
+
+enum { STATEMENTS_MAX = 256 * 1024, STATEMENTS_MEMORY_MAX = 512 * 1024 * 1024 };
+
+void statements_init(struct statements *statements, struct cassandra_store *store);
+void statements_deinit(struct statements *statements);
+CLEANUP_DEFINE_VALUE(struct statements, statements_deinit)
+void statements_clear(struct statements *statements);
+
+/* A statement of the partition that the first key_count values name. The values (copied) are
+ * borrowed; never NULL. */
+struct cql_statement *statements_add(struct statements *statements, enum statement statement,
+	const struct cql_value *values, size_t value_count, size_t key_count);
+/* Makes one batch of the last ones, which are of one partition key: all of them are done, or none.
+ */
+void statements_join(struct statements *statements, size_t count);
+/* Values whose bytes live as long as the statements. */
+struct cql_value statements_bigint(struct statements *statements, int64_t value);
+struct cql_value statements_int(struct statements *statements, int32_t value);
+struct cql_value statements_day(struct statements *statements, int64_t day);
+struct cql_value statements_text(struct statements *statements, const char *text);
+struct cql_value statements_blob(struct statements *statements, const void *bytes, size_t size);
+/* A set of one text. */
+struct cql_value statements_set(struct statements *statements, const char *text);
+
+/* Runs all of them. `each` may be NULL; what it returns other than 0 ends it and is returned. */
+MUST_CHECK int statements_run(
+	struct statements *statements, cql_each_fn each, void *context, struct error *err);
+
+/* Goes through the pages of the first statement; `each` sees every row, and what it returns other
+ * than 0 ends it and is returned. Outcomes of the store. */
+typedef int (*row_fn)(void *context, const struct cql_result *row, struct error *err);
+MUST_CHECK int statements_each_row(
+	struct statements *statements, row_fn each, void *context, struct error *err);
+
+/* A row's day. -EPROTO if it is none. */
+MUST_CHECK int read_day(struct cql_value value, int64_t *ret_day);
+
+/* codec.c */
+struct decoded {
+	char epoch[EPOCH_TEXT_MAX + 1], parameter[PARAMETER_TEXT_MAX + 1], life[EPOCH_TEXT_MAX + 1];
+	uint32_t segment;
+	enum metric_group group;
+	int64_t start_ms;
+	uint16_t present;
+	int64_t values[METRIC_COLUMNS_MAX];
+};
+
+typedef int (*decoded_fn)(void *context, const struct decoded *decoded);
+
+/* What a reading is without its instance and its time; a shape is without its values, too. */
+void reading_write(struct buffer *to, const struct reading *reading);
+void shape_write(struct buffer *to, const struct reading *reading);
+/* Calls `each` for every tuple and returns what it returned if that is not 0; -EBADMSG. */
+MUST_CHECK int reading_read(const void *bytes, size_t size, decoded_fn each, void *context);
+MUST_CHECK int shape_read(const void *bytes, size_t size, decoded_fn each, void *context);
+
+MUST_CHECK int digester_init(struct digester *digester);
+void digester_deinit(struct digester *digester);
+CLEANUP_DEFINE_VALUE(struct digester, digester_deinit)
+MUST_CHECK int digester_of(
+	struct digester *digester, const void *bytes, size_t size, struct digest *ret_digest);
+
+/* The reading of a row of (at, digest, reading). -EBADMSG if it is not what was written; else as
+ * reading_read. *ret_time_ms is set before `each` is called. */
+MUST_CHECK int row_reading(struct digester *digester, const struct cql_result *row,
+	int64_t *ret_time_ms, decoded_fn each, void *context);
+
+/* How an instance is called in the tables: its UUID, or "name:" and its name. -EMSGSIZE. */
+MUST_CHECK int instance_id_write(const struct instance_key *key, char id[INSTANCE_ID_SIZE]);
+/* The name points into the id. -EBADMSG. */
+MUST_CHECK int instance_id_read(const char *id, struct instance_key *ret_key);
+int32_t instance_bucket(const char *id);
+
+/* noted.c */
+MUST_CHECK int noted_init(struct noted *noted);
+void noted_deinit(struct noted *noted);
+bool noted_has(const struct noted *noted, const struct digest *digest);
+void noted_add(struct noted *noted, const struct digest *digest);
+
+/* append.c */
+MUST_CHECK int append_commit(struct cassandra_store *store, const struct store_commit *commit,
+	struct store_tally *tally, struct error *err);
+
+/* recent.c. The caller has the lock. */
+MUST_CHECK int recent_add(struct cassandra_store *store, const struct store_commit *commit,
+	struct store_tally *tally);
+MUST_CHECK int recent_forget(struct cassandra_store *store, int64_t before_ms);
+
+/* ledger.c */
+MUST_CHECK int ledger_add_records(struct statements *statements, struct digester *digester,
+	const struct store_commit *commit, struct error *err);
+MUST_CHECK int ledger_add_parts(struct statements *statements, struct digester *digester,
+	const struct store_commit *commit);
+void ledger_add_sources(struct statements *statements, const struct store_commit *commit);
+MUST_CHECK int ledger_sources(struct cassandra_store *store, const char *host, const char *worker,
+	store_source_fn each, void *context, struct error *err);
+MUST_CHECK int ledger_records(struct cassandra_store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err);
+/* A record of this backend's own. */
+MUST_CHECK int ledger_own(struct cassandra_store *store, const char *prefix, store_record_fn each,
+	void *context, struct error *err);
+/* What must not move backwards: such a record whose value is a number. */
+MUST_CHECK int ledger_advance(
+	struct cassandra_store *store, const char *key, int64_t value, struct error *err);
+MUST_CHECK int ledger_read_number(
+	struct cassandra_store *store, const char *key, int64_t *value, struct error *err);
+
+/* scan.c */
+MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *scan,
+	store_series_fn each, void *context, struct error *err);
+
+/* listing.c */
+struct listed {
+	struct resident *resident;
+	int64_t appeared_us;
+	int64_t last_day; /* INT64_MIN: it has no readings */
+	char id[];
+};
+
+struct listing {
+	struct cassandra_store *store;
+	struct tracks tracks;
+	struct arena arena;
+	struct listed **items; /* in the order of their appearance */
+	size_t count, room;
+	struct listed **asked; /* whose end each statement asks for */
+	int r;
+};
+
+MUST_CHECK int listing_init(struct listing *listing, struct cassandra_store *store);
+void listing_deinit(struct listing *listing);
+/* All of them, or one, without the time of their last readings. */
+MUST_CHECK int listing_load(
+	struct listing *listing, const struct instance_key *key, struct error *err);
+/* The days from one on that an instance has readings of. *ret_days is the caller's to free. */
+MUST_CHECK int listing_days(struct listing *listing, const struct listed *listed, int64_t from,
+	int64_t **ret_days, size_t *ret_count, struct error *err);
+MUST_CHECK int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
+	store_instance_fn each, void *context, struct error *err);
+
+/* newest.c */
+MUST_CHECK int newest_each(struct cassandra_store *store, const struct store_recent *recent,
+	store_latest_fn each, void *context, struct error *err);

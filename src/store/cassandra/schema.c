@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* The keyspace and its tables. Several servers may make them at the same time: the tables' ids are
+ * a function of their names, so that all of them make the same ones. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/cassandra/private.h"
+
+enum {
+	SCHEMA_TEXT_MAX = 4096,
+	AGREEMENT_MS = 30 * 1000,
+	/* Databases before 5.0 know no expiry after January 2038. */
+	EXPIRY_DAYS_MAX = 5 * 366,
+	WINDOWS = 30, /* so many files are enough: each holds what was written in one */
+	DAY_SECONDS = 24 * 60 * 60,
+	HINTS_SECONDS = 4 * 60 * 60, /* nothing is deleted, only late hints matter */
+};
+
+/* Records of times when rows expired sooner than they do now. */
+#define EXPIRY_KEY "expiry:"
+
+/* The retention of these is by expiry. */
+#define EXPIRES "default_time_to_live = %" PRId64 " AND gc_grace_seconds = %d"
+
+static const struct {
+	const char *name;
+	bool expires, is_by_time;
+	const char *columns;
+} tables[] = {
+	{ "readings", true, true,
+		"instance text, day date, at timestamp, digest blob, reading blob, "
+		"PRIMARY KEY ((instance, day), at, digest)" },
+	{ "shapes", true, false,
+		"instance text, shape blob, content blob, PRIMARY KEY ((instance), shape)" },
+	{ "days", true, false,
+		"instance text, day date, shape blob, PRIMARY KEY ((instance), day, shape)" },
+	{ "instances", false, false,
+		"bucket int, instance text, appeared bigint, first timestamp, last_day date, "
+		"groups set<text>, PRIMARY KEY ((bucket), instance)" },
+	{ "infos", false, false,
+		"bucket int, instance text, since timestamp, digest blob, info blob, "
+		"PRIMARY KEY ((bucket), instance, since, digest)" },
+	{ "sources", false, false,
+		"part int, worker text, spool text, host text, sequence bigint, "
+		"first timestamp, until timestamp, heard timestamp, "
+		"PRIMARY KEY ((part), worker, spool)" },
+	{ "records", false, false,
+		"kind text, key text, size int, value blob, digest blob, "
+		"PRIMARY KEY ((kind), key)" },
+	{ "record_parts", false, false,
+		"digest blob, part int, value blob, PRIMARY KEY ((digest), part)" },
+};
+
+/* %s is the keyspace. */
+static const char *const statements[_STATEMENT_COUNT] = {
+	[ADD_READING] = "INSERT INTO \"%s\".readings (instance, day, at, digest, reading)"
+			" VALUES (?, ?, ?, ?, ?)",
+	[ADD_SHAPE] = "INSERT INTO \"%s\".shapes (instance, shape, content) VALUES (?, ?, ?)",
+	[ADD_DAY] = "INSERT INTO \"%s\".days (instance, day, shape) VALUES (?, ?, ?)",
+	[ADD_INFO] = "INSERT INTO \"%s\".infos (bucket, instance, since, digest, info)"
+		     " VALUES (?, ?, ?, ?, ?)",
+	[NOTE_APPEARANCE] = "UPDATE \"%s\".instances SET appeared = ?"
+			    " WHERE bucket = ? AND instance = ?",
+	[NOTE_FIRST] = "UPDATE \"%s\".instances SET first = ? WHERE bucket = ? AND instance = ?",
+	[NOTE_LAST_DAY] = "UPDATE \"%s\".instances SET last_day = ?"
+			  " WHERE bucket = ? AND instance = ?",
+	[NOTE_GROUPS] = "UPDATE \"%s\".instances SET groups = groups + ?"
+			" WHERE bucket = ? AND instance = ?",
+	[ADVANCE_SOURCE] = "UPDATE \"%s\".sources SET host = ?, sequence = ?, until = ?, heard = ?"
+			   " WHERE part = 0 AND worker = ? AND spool = ?",
+	[NOTE_SOURCE_FIRST] = "UPDATE \"%s\".sources SET first = ?"
+			      " WHERE part = 0 AND worker = ? AND spool = ?",
+	[PUT_RECORD] = "INSERT INTO \"%s\".records (kind, key, size, value, digest)"
+		       " VALUES (?, ?, ?, ?, ?)",
+	[PUT_RECORD_PART] = "INSERT INTO \"%s\".record_parts (digest, part, value)"
+			    " VALUES (?, ?, ?)",
+	[GET_READINGS] = "SELECT at, digest, reading FROM \"%s\".readings"
+			 " WHERE instance = ? AND day = ? AND at >= ? AND at <= ?",
+	[GET_READINGS_DOWN] = "SELECT at, digest, reading FROM \"%s\".readings"
+			      " WHERE instance = ? AND day = ? AND at < ?"
+			      " ORDER BY at DESC, digest DESC",
+	[GET_LAST_TIME] = "SELECT at FROM \"%s\".readings WHERE instance = ? AND day = ?"
+			  " ORDER BY at DESC, digest DESC LIMIT 1",
+	[GET_SHAPES] = "SELECT shape, content FROM \"%s\".shapes WHERE instance = ?",
+	[GET_DAYS] = "SELECT day, shape FROM \"%s\".days WHERE instance = ? AND day >= ?",
+	[GET_INSTANCE] = "SELECT instance, appeared, first, last_day, groups"
+			 " FROM \"%s\".instances WHERE bucket = ? AND instance = ?",
+	[GET_INSTANCES] = "SELECT instance, appeared, first, last_day, groups"
+			  " FROM \"%s\".instances WHERE bucket = ?",
+	[GET_INSTANCE_INFOS] = "SELECT instance, info FROM \"%s\".infos"
+			       " WHERE bucket = ? AND instance = ?",
+	[GET_INFOS] = "SELECT instance, info FROM \"%s\".infos WHERE bucket = ?",
+	[GET_SOURCES] = "SELECT worker, spool, host, sequence, first, until, heard"
+			" FROM \"%s\".sources WHERE part = 0",
+	[GET_SOURCES_OF_WORKER] = "SELECT worker, spool, host, sequence, first, until, heard"
+				  " FROM \"%s\".sources WHERE part = 0 AND worker = ?",
+	[GET_RECORDS] = "SELECT key, size, value, digest FROM \"%s\".records"
+			" WHERE kind = ? AND key >= ?",
+	[GET_RECORD_TIME] = "SELECT WRITETIME(size) FROM \"%s\".records"
+			    " WHERE kind = ? AND key = ?",
+	[GET_RECORD_PARTS] = "SELECT value FROM \"%s\".record_parts WHERE digest = ?",
+};
+
+static const struct {
+	const char *name;
+	enum cql_consistency consistency;
+} consistencies[] = { { "LOCAL_QUORUM", CQL_LOCAL_QUORUM }, { "QUORUM", CQL_QUORUM },
+	{ "EACH_QUORUM", CQL_EACH_QUORUM }, { "ALL", CQL_ALL }, { "LOCAL_ONE", CQL_LOCAL_ONE },
+	{ "ONE", CQL_ONE } };
+
+static int read_consistency(
+	const char *name, enum cql_consistency *ret_consistency, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(consistencies); i++)
+		if (strcmp(consistencies[i].name, name) == 0) {
+			*ret_consistency = consistencies[i].consistency;
+			return 0;
+		}
+	return error_set(err, -EINVAL, "there is no consistency '%s'", name);
+}
+
+static bool is_name_byte(char c, bool is_first)
+{
+	return (c >= 'a' && c <= 'z') || c == '_' || (!is_first && c >= '0' && c <= '9') ||
+	       (c >= 'A' && c <= 'Z');
+}
+
+static int take_keyspace(struct cassandra_store *store, const char *name, struct error *err)
+{
+	bool is_good = *name && text_copy(store->keyspace, sizeof(store->keyspace), name);
+
+	for (size_t i = 0; is_good && name[i]; i++)
+		is_good = is_name_byte(name[i], i == 0);
+	return is_good ? 0
+		       : error_set(err, -EINVAL,
+				 "a keyspace is called by at most %d letters, digits and _, not "
+				 "'%s'",
+				 KEYSPACE_SIZE - 1, name);
+}
+
+static int make_texts(struct cassandra_store *store)
+{
+	for (size_t i = 0; i < _STATEMENT_COUNT; i++)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		if (asprintf(&store->texts[i], statements[i], store->keyspace) < 0) {
+#pragma GCC diagnostic pop
+			store->texts[i] = NULL;
+			return -ENOMEM;
+		}
+	return 0;
+}
+
+/* Of the name of a data centre: what cannot stand in CQL's quotes is refused. */
+static bool is_plain(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] < ' ' || strchr("'\"\\{}:,", text[i]))
+			return false;
+	return size > 0;
+}
+
+static const char *skip_spaces(const char *text)
+{
+	return text + strspn(text, " \t");
+}
+
+static int write_factor(
+	struct buffer *to, const char *name, size_t name_size, const char **text, struct error *err)
+{
+	size_t digits = strspn(*text, "0123456789");
+
+	if (digits == 0 || digits > 2 || !is_plain(name, name_size))
+		return error_set(err, -EINVAL,
+			"replication is a number of copies, or 'data centre: number' separated by "
+			"commas");
+	buffer_print(to, ", '%.*s': '%.*s'", (int)name_size, name, (int)digits, *text);
+	*text = skip_spaces(*text + digits);
+	return 0;
+}
+
+static int write_replication(struct buffer *to, const char *text, struct error *err)
+{
+	static const char everywhere[] = "replication_factor";
+	int r = 0;
+
+	text = skip_spaces(text);
+	if (strspn(text, "0123456789") && !strchr(text, ':')) {
+		r = write_factor(to, everywhere, strlen(everywhere), &text, err);
+	} else {
+		while (r == 0) {
+			size_t size = strcspn(text, ":,");
+			const char *number = skip_spaces(text + size + (text[size] == ':'));
+
+			while (size && text[size - 1] == ' ')
+				size--;
+			r = write_factor(to, text, size, &number, err);
+			text = number;
+			if (r != 0 || *text != ',')
+				break;
+			text = skip_spaces(text + 1);
+		}
+	}
+	if (r == 0 && *text)
+		r = error_set(err, -EINVAL, "replication: '%s' is not understood", text);
+	return r;
+}
+
+static int execute(struct cassandra_store *store, struct buffer *text,
+	struct cql_result **ret_result, struct error *err)
+{
+	struct cql_statement statement = { .consistency = store->consistency,
+		.is_idempotent = true };
+
+	buffer_write_u8(text, 0);
+	if (buffer_check(text) < 0)
+		return buffer_check(text);
+	statement.text = (const char *)text->bytes;
+	return cql_execute(store->session, &statement, ret_result, err);
+}
+
+static int has_keyspace(struct cassandra_store *store, bool *ret_has, struct error *err)
+{
+	CLEANUP(cql_result_free) struct cql_result *result = NULL;
+	CLEANUP(buffer_deinit) struct buffer text;
+	int r;
+
+	buffer_init(&text, SCHEMA_TEXT_MAX);
+	buffer_print(&text,
+		"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '%s'",
+		store->keyspace);
+	r = execute(store, &text, &result, err);
+	if (r == 0)
+		*ret_has = cql_result_next(result);
+	return r;
+}
+
+static int make_keyspace(struct cassandra_store *store, const char *replication, struct error *err)
+{
+	CLEANUP(buffer_deinit) struct buffer text;
+	bool has = false;
+	int r = has_keyspace(store, &has, err);
+
+	buffer_init(&text, SCHEMA_TEXT_MAX);
+	if (r != 0 || has)
+		return r;
+	buffer_print(&text,
+		"CREATE KEYSPACE IF NOT EXISTS \"%s\" WITH replication ="
+		" {'class': 'NetworkTopologyStrategy'",
+		store->keyspace);
+	r = write_replication(&text, replication, err);
+	buffer_print(&text, "}");
+	if (r == 0)
+		r = execute(store, &text, NULL, err);
+	return r == 0 ? cql_schema_agreement(store->session, AGREEMENT_MS, err) : r;
+}
+
+/* A table's, by its name. */
+static int write_id(struct cassandra_store *store, struct buffer *to, const char *table)
+{
+	char name[KEYSPACE_SIZE + 64], text[UUID_TEXT_SIZE];
+	struct digest digest;
+	struct uuid uuid;
+	int r;
+
+	snprintf(name, sizeof(name), "kanyun:%s.%s", store->keyspace, table);
+	r = digester_of(&store->digester, name, strlen(name), &digest);
+	if (r < 0)
+		return r;
+	memcpy(uuid.bytes, digest.bytes, sizeof(uuid.bytes));
+	uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x50);
+	uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80);
+	buffer_print(to, "%s", uuid_format(&uuid, text));
+	return 0;
+}
+
+static int64_t expiry_seconds(const struct cassandra_store *store)
+{
+	int64_t days = store->retention_days + EXPIRY_MARGIN_DAYS;
+
+	return store->retention_days && days <= EXPIRY_DAYS_MAX ? days * DAY_SECONDS : 0;
+}
+
+static int64_t window_days(const struct cassandra_store *store)
+{
+	int64_t days = expiry_seconds(store) / DAY_SECONDS;
+
+	return days ? (days + WINDOWS - 1) / WINDOWS : 7;
+}
+
+static int make_table(struct cassandra_store *store, size_t table, struct error *err)
+{
+	CLEANUP(buffer_deinit) struct buffer text;
+	int r;
+
+	buffer_init(&text, SCHEMA_TEXT_MAX);
+	buffer_print(&text, "CREATE TABLE IF NOT EXISTS \"%s\".%s (%s) WITH ID = ", store->keyspace,
+		tables[table].name, tables[table].columns);
+	r = write_id(store, &text, tables[table].name);
+	if (tables[table].expires)
+		buffer_print(&text, " AND " EXPIRES, expiry_seconds(store), HINTS_SECONDS);
+	if (tables[table].is_by_time)
+		buffer_print(&text,
+			" AND compaction = {'class': 'TimeWindowCompactionStrategy',"
+			" 'compaction_window_unit': 'DAYS', 'compaction_window_size': '%" PRId64
+			"'}"
+			" AND compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': '64'}",
+			window_days(store));
+	return r == 0 ? execute(store, &text, NULL, err) : r;
+}
+
+/* What was written until now expires as it was to: that there was a shorter time is remembered. */
+static int note_shorter(
+	struct cassandra_store *store, int64_t seconds, int64_t now_ms, struct error *err)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), EXPIRY_KEY "%013" PRId64, now_ms);
+	return ledger_advance(store, key, seconds, err);
+}
+
+/* retention_days may have changed; it then holds for what is written from now on. */
+static int set_expiry(struct cassandra_store *store, size_t table, struct error *err)
+{
+	CLEANUP(buffer_deinit) struct buffer text;
+
+	buffer_init(&text, SCHEMA_TEXT_MAX);
+	buffer_print(&text, "ALTER TABLE \"%s\".%s WITH default_time_to_live = %" PRId64,
+		store->keyspace, tables[table].name, expiry_seconds(store));
+	return execute(store, &text, NULL, err);
+}
+
+/* -1: there is no such table. */
+static int64_t known_expiry(struct cassandra_store *store, struct cql_result *result, size_t table)
+{
+	struct cql_result *row = result;
+	char name[64];
+	int32_t expiry;
+
+	while (cql_result_next(row))
+		if (cql_read_text(cql_result_value(row, 0), name, sizeof(name)) == 0 &&
+			strcmp(name, tables[table].name) == 0)
+			return cql_read_int(cql_result_value(row, 1), &expiry) == 0 ? expiry : 0;
+	return -1;
+}
+
+/* 0 is never. */
+static bool is_shorter(int64_t seconds, int64_t than)
+{
+	return seconds && (!than || seconds < than);
+}
+
+static int look_at_table(struct cassandra_store *store, size_t table, int64_t now_ms, bool *changed,
+	struct error *err)
+{
+	CLEANUP(cql_result_free) struct cql_result *result = NULL;
+	CLEANUP(buffer_deinit) struct buffer text;
+	int64_t expiry;
+	int r;
+
+	buffer_init(&text, SCHEMA_TEXT_MAX);
+	buffer_print(&text,
+		"SELECT table_name, default_time_to_live FROM system_schema.tables"
+		" WHERE keyspace_name = '%s'",
+		store->keyspace);
+	r = execute(store, &text, &result, err);
+	if (r != 0)
+		return r;
+	expiry = known_expiry(store, result, table);
+	*changed = true;
+	if (expiry < 0)
+		return make_table(store, table, err);
+	*changed = tables[table].expires && expiry != expiry_seconds(store);
+	if (*changed && is_shorter(expiry, expiry_seconds(store)))
+		r = note_shorter(store, expiry, now_ms, err);
+	return r == 0 && *changed ? set_expiry(store, table, err) : r;
+}
+
+static int check_format(struct cassandra_store *store, struct error *err)
+{
+	int64_t format = 0;
+	int r = ledger_read_number(store, "format", &format, err);
+
+	if (r == 0 && format == 0)
+		return ledger_advance(store, "format", STORE_FORMAT, err);
+	if (r == 0 && format != STORE_FORMAT)
+		return error_set(err, -EPROTO,
+			"its tables were made in format %" PRId64
+			" by another version; this one needs %d",
+			format, STORE_FORMAT);
+	return r;
+}
+
+static int take_expiry(void *context, const struct store_record *record)
+{
+	struct cassandra_store *store = context;
+	char text[32] = "";
+	int64_t seconds = 0;
+	struct expiry expiry;
+
+	if (store->expiry_count == EXPIRIES_MAX || record->size >= sizeof(text))
+		return 1;
+	memcpy(text, record->value, record->size);
+	if (text_to_i64(text, &seconds) < 0 ||
+		text_to_i64(record->key + strlen(EXPIRY_KEY), &expiry.changed_ms) < 0)
+		return 0;
+	expiry.after_ms = seconds * 1000;
+	store->expiries[store->expiry_count++] = expiry;
+	return 0;
+}
+
+int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_ms)
+{
+	int64_t seconds = expiry_seconds(store);
+	int64_t before_ms = seconds ? now_ms - seconds * 1000 : INT64_MIN;
+
+	for (size_t i = 0; i < store->expiry_count; i++) {
+		const struct expiry *expiry = &store->expiries[i];
+		int64_t gone_ms = MIN_OF(expiry->changed_ms, now_ms - expiry->after_ms);
+
+		before_ms = MAX_OF(before_ms, gone_ms);
+	}
+	return before_ms;
+}
+
+static int make_all(struct cassandra_store *store, const struct cassandra_store_options *options,
+	struct error *err)
+{
+	bool is_any = false;
+	int r = make_keyspace(store, options->replication, err);
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables) && r == 0; i++) {
+		bool changed = false;
+
+		r = look_at_table(store, i, options->now_ms, &changed, err);
+		is_any = is_any || changed;
+	}
+	if (r == 0 && is_any)
+		r = cql_schema_agreement(store->session, AGREEMENT_MS, err);
+	if (r == 0)
+		r = check_format(store, err);
+	return r == 0 ? ledger_own(store, EXPIRY_KEY, take_expiry, store, err) : r;
+}
+
+int schema_open(struct cassandra_store *store, const struct cassandra_store_options *options,
+	struct error *err)
+{
+	struct cql_options cql = options->cql;
+	int r = read_consistency(options->consistency, &store->consistency, err);
+
+	if (r == 0)
+		r = take_keyspace(store, options->keyspace, err);
+	if (r == 0)
+		r = make_texts(store);
+	store->retention_days = options->retention_days;
+	cql.keyspace = store->keyspace;
+	if (r == 0)
+		r = cql_session_new(&cql, &store->session, err);
+	if (r == 0)
+		r = cql_session_wait(store->session, options->wait_ms, err);
+	return r == 0 ? make_all(store, options, err) : r;
+}

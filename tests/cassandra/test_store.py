@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The kanyun authors
+"""kanyun-server with store = cassandra."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+import harness
+from driver import session
+from harness import Peer, Server
+from node import Node
+
+UUID = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968"
+BASE_MS = 1_700_006_400_000  # a midnight
+KEYSPACES = (f"kanyun_{number}" for number in itertools.count(1))
+
+
+class CassandraServer(Server):
+    """Its keyspace is its own, unless it is given one."""
+
+    def __init__(self, directory, node, *options, keyspace=None, **keywords):
+        self.keyspace = keyspace or next(KEYSPACES)
+        super().__init__(
+            directory, "server.store=cassandra", f"server.db_host={node.address}",
+            f"cassandra.port={node.port}", f"cassandra.keyspace={self.keyspace}",
+            "cassandra.replication=1", "server.retention_days=1500", *options, **keywords)
+
+
+def reading(number, cpu=None, instance=UUID):
+    return {"host": "h1", "readings": [
+        {"uuid": instance, "time": BASE_MS + number * 10_000, "epoch": "h1/b/1/2",
+         "data": [["cpu", "total", [cpu if cpu is not None else number * 7]],
+                  ["nic", "vnet0", [number, number * 2]]]}]}
+
+
+def samples(server):
+    return server.scan(UUID, "cpu").get(("total", "h1/b/1/2", 0))
+
+
+def expected(numbers):
+    return [(BASE_MS + number * 10_000, number * 7) for number in numbers]
+
+
+def test_what_any_store_must_do(cassandra):
+    program = os.path.join(harness.BUILD, "src/store/conformance-test")
+    made = subprocess.run([program, f"{cassandra.address}:{cassandra.port}"], text=True,
+                          capture_output=True, timeout=600)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert made.stdout.count("\nok ") >= 25, made.stdout
+    assert not made.stderr, made.stderr
+
+
+def test_what_was_acknowledged_outlives_the_server(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    assert server.questions.ask("status")[0]["store"] == "cassandra"
+    with Peer(server) as peer:
+        for number in range(1, 31):
+            peer.send_enveloped("3", reading(number), number)
+        peer.wait_ack(30)
+    server.kill()
+    server = start(CassandraServer, cassandra, keyspace=server.keyspace)
+    assert samples(server) == expected(range(1, 31))
+    assert len(server.instances()) == 1
+    with Peer(server) as peer:  # it knows them
+        peer.send_enveloped("3", reading(30), 30)
+        peer.wait_ack(30)
+    assert server.counters()["known"] == 1
+
+
+def test_two_servers_that_begin_together_share_all(start, cassandra):
+    keyspace = next(KEYSPACES)
+    servers, threads = [], []
+    for _ in range(2):
+        threads.append(threading.Thread(target=lambda: servers.append(
+            start(CassandraServer, cassandra, keyspace=keyspace))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    one, other = servers
+    with Peer(one) as peer:
+        for number in range(1, 11):
+            peer.send_enveloped("3", reading(number), number)
+        peer.wait_ack(10)
+    with Peer(other) as peer:  # some of it comes again
+        for number in range(5, 21):
+            peer.send_enveloped("3", reading(number), number, oldest=5)
+        peer.wait_ack(20)
+    for server in servers:
+        assert samples(server) == expected(range(1, 21))
+        assert len(server.instances()) == 1
+    with session(cassandra) as made:
+        # Known numbers are dropped unread, so nothing was even written twice.
+        rows = made.execute(f"SELECT at, digest FROM {keyspace}.readings").all()
+        assert len(rows) == 20
+        [source] = made.execute(f"SELECT * FROM {keyspace}.sources").all()
+        assert source.sequence == 20 and source.host == "h1"
+
+
+def test_the_same_reading_from_another_message_is_the_same_row(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    for spool in ("a", "b"):
+        with Peer(server, spool=spool) as peer:
+            peer.send_enveloped("3", reading(1), 1)
+            peer.wait_ack(1)
+    with Peer(server, spool="c") as peer:  # and one that says something else
+        peer.send_enveloped("3", reading(1, cpu=5), 1)
+        peer.wait_ack(1)
+    assert samples(server) == expected([1])  # the larger one
+    with session(cassandra) as made:
+        assert len(made.execute(f"SELECT at FROM {server.keyspace}.readings").all()) == 2
+
+
+def test_rows_expire_and_none_is_deleted(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+    days = 1510 * 86400
+    with session(cassandra) as made:
+        for table, column in (("readings", "reading"), ("shapes", "content")):
+            row = made.execute(f"SELECT ttl({column}) AS t FROM {server.keyspace}.{table}").one()
+            assert days - 3600 < row.t <= days
+        tables = {row.table_name: row for row in made.execute(
+            "SELECT * FROM system_schema.tables WHERE keyspace_name = %s", [server.keyspace])}
+    assert "TimeWindow" in tables["readings"].compaction["class"]
+    assert tables["readings"].default_time_to_live == days
+    assert tables["days"].default_time_to_live == days
+    assert tables["records"].default_time_to_live == 0
+
+
+def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        for number in range(1, 4):
+            peer.send_enveloped("3", reading(number), number)
+        peer.wait_ack(3)
+    with session(cassandra) as made:
+        row = made.execute(f"SELECT * FROM {server.keyspace}.readings LIMIT 1").one()
+        broken = bytes([row.reading[0]]) + bytes(b ^ 1 for b in row.reading[1:])
+        made.execute(f"UPDATE {server.keyspace}.readings SET reading = %s WHERE instance = %s AND "
+                     "day = %s AND at = %s AND digest = %s",
+                     (broken, row.instance, row.day, row.at, row.digest))
+    with pytest.raises(AssertionError, match="not what was written"):
+        samples(server)
+    assert server.counters()["store_corrupt"] == 1
+
+
+def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+        cassandra.process.signal(signal.SIGSTOP)
+        try:
+            peer.send_enveloped("3", reading(2), 2)
+            server.wait_line("nothing is acknowledged")
+            while peer.sub.poll(0):
+                assert json.loads(peer.sub.recv_multipart()[1])["ack"] < 2
+        finally:
+            cassandra.process.signal(signal.SIGCONT)
+        peer.wait_ack(2)
+    assert samples(server) == expected([1, 2])
+
+
+def test_a_server_waits_for_cassandra(start, tmp_path_factory, cassandra):
+    directory = tmp_path_factory.mktemp("late")
+    late = Node(directory, cassandra.release, heap="256M")
+    made = []
+    thread = threading.Thread(target=lambda: made.append(start(CassandraServer, late)))
+    thread.start()
+    late.start()
+    try:
+        thread.join(harness.TIMEOUT)
+        [server] = made
+        with Peer(server) as peer:
+            peer.send_enveloped("3", reading(1), 1)
+            peer.wait_ack(1)
+        server.stop()
+    finally:
+        late.end()
+
+
+def test_a_server_that_waits_ends_when_it_is_told_to(tmp_path):
+    port = harness.free_ports(1)
+    command = [os.path.join(harness.BUILD, "src/server/kanyun-server"), "-c", "/dev/null"]
+    for option in ("server.store=cassandra", "server.db_host=127.0.0.1",
+                   f"cassandra.port={port}"):
+        command += ["-o", option]
+    waiting = harness.Process(command)
+    waiting.name = "kanyun-server"
+    waiting.wait_line("waiting until it can be")
+    waiting.terminate()
+    assert waiting.process.returncode == 0
