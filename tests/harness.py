@@ -149,8 +149,8 @@ class Program(Process):
         if wait:
             self.wait_ready()
 
-    def wait_ready(self):
-        timer = threading.Timer(TIMEOUT, self.process.kill)
+    def wait_ready(self, timeout=TIMEOUT):
+        timer = threading.Timer(timeout, self.process.kill)
         timer.start()
         with os.fdopen(self._ready) as lines:
             words = [line.strip().partition(" ") for line in lines]
