@@ -134,7 +134,9 @@ def test_a_retired_host_is_no_longer_waited_for_until_it_speaks_again(ask, run, 
     assert (retired["value"], retired["complete"], retired["covered_ms"]) == (600, True, 540_000)
     assert retired["reasons"] == [{"reason": "tail-unmeasured", "epoch": f"h1/{UUID[:4]}/1",
                                    "from": begin / 1000 + 60, "to": begin / 1000 + 120}]
+    until(lambda: ask("workers") == [], "w1 is not missed any more")
     send(peer, [begin + 300_000], start=begin)
+    assert [worker["id"] for worker in ask("workers")] == ["w1"]
     back = usage()
     assert (back["value"], back["complete"]) == (3000, False)
 

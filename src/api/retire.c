@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 
 /* retire: a host that will not come back is closed at a time, so that what ran there is no longer
- * waited for. */
+ * waited for, nor the worker. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 #include "api/methods.h"
 #include "base/time-text.h"
 #include "query/timeline.h"
+#include "store/heard.h"
 
 enum { HOSTS_MAX = 16 };
 
@@ -36,10 +37,11 @@ static int take_source(void *context, const struct store_source *source)
 	return 0;
 }
 
-static int put(const struct methods *methods, const char *host, int64_t at_ms, struct error *err)
+static int put(const struct methods *methods, const char *kind, const char *key, int64_t at_ms,
+	struct error *err)
 {
 	char text[24];
-	const struct store_record record = { RETIRED_KIND, host, text,
+	const struct store_record record = { kind, key, text,
 		(size_t)snprintf(text, sizeof(text), "%" PRId64, at_ms) };
 	const struct store_commit commit = {
 		.records = &record, .record_count = 1, .now_ms = clock_wall_ms(methods->clock)
@@ -74,9 +76,9 @@ int method_retire(const struct methods *methods, const struct request *request, 
 	*ret_data = json_pack(
 		"{s:s, s:o, s:o}", "id", id, "at", seconds_to_json(at_ms), "hosts", json_array());
 	for (size_t i = 0; i < retiring.count && r == 0; i++) {
-		r = put(methods, retiring.hosts[i], at_ms, err);
+		r = put(methods, RETIRED_KIND, retiring.hosts[i], at_ms, err);
 		json_array_append_new(
 			json_object_get(*ret_data, "hosts"), json_string(retiring.hosts[i]));
 	}
-	return r;
+	return r == 0 ? put(methods, LEFT_KIND, id, now_ms, err) : r;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "query/timeline.h"
 #include "server/presence.h"
+#include "store/heard.h"
 
 enum { DEAD_AFTER_MS = 120 * 1000, SERVERS = 2 };
 
@@ -196,10 +197,10 @@ static void readings_are_a_sign_of_life_without_a_record(void **state)
 		expect_all(world, 1, 0);
 		pass(world, 60);
 	}
-	assert_int_equal(count_records(world, "heard"), 0);
+	assert_int_equal(count_records(world, HEARD_KIND), 0);
 	hear(world, 0); /* a heartbeat alone */
 	share(world);
-	assert_int_equal(count_records(world, "heard"), 1);
+	assert_int_equal(count_records(world, HEARD_KIND), 1);
 }
 
 static void a_server_that_restarts_knows_who_was_there(void **state)
@@ -243,12 +244,12 @@ static void a_farewell_that_was_not_told_yet_is_void_when_it_is_back(void **stat
 	hear(world, 0);
 	share(world);
 	expect_all(world, 1, 0);
-	assert_int_equal(count_records(world, "left"), 0);
+	assert_int_equal(count_records(world, LEFT_KIND), 0);
 }
 
 static void records_that_are_no_times_harm_nothing(void **state)
 {
-	static const char *const kinds[] = { "heard", "left", RETIRED_KIND };
+	static const char *const kinds[] = { HEARD_KIND, LEFT_KIND, RETIRED_KIND };
 	static const char *const values[] = { "", "x", "123456789012345678901234567890", "-5" };
 	struct world *world = *state;
 

@@ -14,11 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "query/timeline.h"
-
-/* Records whose keys are workers and whose values are times: when one was last heard, and when it
- * said goodbye or was forgotten. */
-#define HEARD_KIND "heard"
-#define LEFT_KIND  "left"
+#include "store/heard.h"
 
 enum { PERIOD_MAX_MS = 10 * 1000, PERIOD_MIN_MS = 500, NEWS_MAX = 256, TIME_SIZE = 24 };
 

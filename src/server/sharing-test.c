@@ -131,7 +131,7 @@ static void acknowledge(struct world *world, const struct core *core, const stru
 	world->next = MAX_OF(world->next, world->oldest);
 }
 
-static struct frame frame_of(char text[FRAME_MAX], const char *format, ...)
+static PRINTF_LIKE(2, 3) struct frame frame_of(char text[FRAME_MAX], const char *format, ...)
 {
 	va_list arguments;
 	int size;

@@ -192,6 +192,9 @@ int sender_new(const struct sender_options *options, struct sender **ret_sender,
 		r = open_sockets(sender, err);
 	if (r < 0)
 		return r;
+	if (sender->servers.count > 1)
+		log_info("sending to %s, of %zu servers", present(sender)->name,
+			sender->servers.count);
 	*ret_sender = sender;
 	sender = NULL;
 	return 0;

@@ -5,9 +5,11 @@ nothing else can see."""
 
 import contextlib
 import ctypes
+import json
 import os
 import random
 import subprocess
+import time
 import types
 
 import pytest
@@ -15,7 +17,7 @@ import zmq
 
 import harness
 from fakes import FakeVms
-from harness import Server, Worker, until
+from harness import Api, Questions, Server, Worker, until
 from load import Load, check, check_usages, note, seeds
 
 ADDRESSES = {"server": "10.99.0.1", "worker": "10.99.0.2"}
@@ -128,3 +130,25 @@ def test_a_network_that_is_cut_and_healed_loses_nothing(
         check_usages(load, server, start)
     assert in_flight >= 0.9 * cuts
     note("network cut and healed", cuts, found, in_flight / cuts)
+
+
+def test_a_server_whose_host_fell_silent_is_given_up(network, start, monkeypatch):
+    """Nobody says that the connection is over: neither while nothing is sent, nor afterwards."""
+    with network.inside("server"):
+        server = start(Server, "server.host=*")
+    port = server.endpoints["rep"].rpartition(":")[2]
+    with network.inside("worker"):
+        api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                    f"api.server_host={ADDRESSES['server']}:{port}")
+    monkeypatch.setattr(harness, "CONTEXT", network.context("worker"))
+    questions = Questions(api.endpoints["rep"])
+
+    def code():
+        return json.loads(questions.ask_raw([b"t", b"u", b'{"method": "workers"}'])[2])["code"]
+
+    assert code() == 0
+    network.switch("server", "down")
+    begin = time.monotonic()
+    assert code() == 503 and time.monotonic() - begin < 45  # of 60
+    network.switch("server", "up")
+    until(lambda: code() == 0, "it answers again")
