@@ -59,7 +59,8 @@ static int open_cassandra(const struct config *config, struct store **ret_store,
 		.retention_days = config_boolean(config, "server", "keep_unclosed")
 					  ? 0
 					  : config_integer(config, "server", "retention_days"),
-		.wait_ms = WAIT_MS
+		.wait_ms = WAIT_MS,
+		.now_ms = clock_wall_ms(clock_system()),
 	};
 
 	return cassandra_store_new(&options, ret_store, err);

@@ -13,7 +13,7 @@ import pytest
 
 import harness
 from driver import session
-from harness import Peer, Server
+from harness import Api, Peer, Server, until
 from node import Node
 
 UUID = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968"
@@ -197,3 +197,44 @@ def test_a_server_that_waits_ends_when_it_is_told_to(tmp_path):
     waiting.wait_line("waiting until it can be")
     waiting.terminate()
     assert waiting.process.returncode == 0
+
+
+def test_a_person_sees_an_instances_values_by_the_specifications_names(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        for number in range(1, 4):
+            peer.send_enveloped("3", reading(number), number)
+        peer.wait_ack(3)
+    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
+    made = subprocess.run(
+        [os.path.join(harness.BUILD, "src/cli/kanyun"), "dump", "--cql", "-c", "/dev/null",
+         "-o", f"client.api_port={api.endpoints['rep'].rpartition(':')[2]}",
+         "-o", f"cassandra.keyspace={server.keyspace}", "--from", str(BASE_MS // 1000),
+         "--to", str(BASE_MS // 1000 + 3600), UUID],
+        text=True, capture_output=True, timeout=harness.TIMEOUT, check=True)
+    with session(cassandra) as theirs:
+        for statement in made.stdout.splitlines():
+            theirs.execute(statement)
+        rows = theirs.execute(f"SELECT * FROM {server.keyspace}.nic_outgoing WHERE instance = %s "
+                              "AND parameter = 'vnet0'", [UUID]).all()
+        assert [row.value for row in rows] == [2, 4, 6]
+        rows = theirs.execute(f"SELECT * FROM {server.keyspace}.cpu").all()
+        assert [row.value for row in rows] == [7, 14, 21]
+
+
+def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):
+    """retention_days was less before: its rows go sooner than the present ones."""
+    short = start(CassandraServer, cassandra, "server.retention_days=1")
+    with Peer(short) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+    short.stop()
+    server = start(CassandraServer, cassandra, "server.retention_days=1500",
+                   "server.retention_check_seconds=1", keyspace=short.keyspace)
+
+    def horizon():
+        return server.questions.ask("store.records", kind="deleted", prefix="")[1]
+
+    until(horizon, "the horizon is recorded")
+    until(lambda: samples(server) is None, "the reading is not shown any more")
