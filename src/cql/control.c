@@ -136,10 +136,12 @@ static void bury(struct cql_control *control)
 
 	(void)cql_connection_failure(control->connection, &control->cluster->trouble);
 	close_connection(control);
-	if (has_answered)
+	if (has_answered) {
 		control->candidate_count = control->next = 0;
-	else if (control->next == control->candidate_count)
+		control->retry_at_ms = now_ms(control) + cql_backoff_ms(1);
+	} else if (control->next == control->candidate_count) {
 		end_round(control);
+	}
 }
 
 static void on_registered(struct cql_question *question, const struct cql_answer *answer)
@@ -229,22 +231,29 @@ static void ask_text(struct cql_control *control, enum cql_control_question whic
 	ask->is_out = cql_connection_ask(control->connection, &ask->question, &control->frame);
 }
 
-static void begin_refresh(struct cql_control *control)
+static void ask_replication(struct cql_control *control)
 {
 	struct buffer text;
 
-	control->begun = control->wanted;
-	control->refresh_at_ms = INT64_MAX;
-	ask_text(control, CQL_ASK_LOCAL, CQL_LOCAL_TEXT);
-	ask_text(control, CQL_ASK_PEERS, CQL_PEERS_TEXT);
-	if (!control->keyspace[0])
-		return;
 	buffer_init(&text, 256);
 	buffer_print(&text,
 		"SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '%s'",
 		control->keyspace);
-	ask_text(control, CQL_ASK_REPLICATION, (const char *)text.bytes);
+	if (buffer_check(&text) == 0)
+		ask_text(control, CQL_ASK_REPLICATION, (const char *)text.bytes);
 	buffer_deinit(&text);
+}
+
+static void begin_refresh(struct cql_control *control)
+{
+	control->begun = control->wanted;
+	control->refresh_at_ms = INT64_MAX;
+	ask_text(control, CQL_ASK_LOCAL, CQL_LOCAL_TEXT);
+	ask_text(control, CQL_ASK_PEERS, CQL_PEERS_TEXT);
+	if (control->keyspace[0])
+		ask_replication(control);
+	if (!is_refreshing(control))
+		cql_control_refresh(control, REFRESH_AGAIN_MS);
 }
 
 static void tick_ready(struct cql_control *control)

@@ -23,12 +23,18 @@ SELECT = f"SELECT * FROM {TABLE} WHERE p = ?"
 ID = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
 
 
+def change(probe, text):
+    """A change of the schema, which all nodes then have."""
+    probe.execute(text)
+    answer = probe.ask("agree", timeout_ms=60000)
+    assert answer["r"] == 0, answer
+
+
 def make_table(probe, replicas=1):
-    probe.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = "
-                  f"{{'class': 'NetworkTopologyStrategy', 'datacenter1': {replicas}}}")
-    probe.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({COLUMNS}, PRIMARY KEY (p, c))")
+    change(probe, f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = "
+           f"{{'class': 'NetworkTopologyStrategy', 'datacenter1': {replicas}}}")
+    change(probe, f"CREATE TABLE IF NOT EXISTS {TABLE} ({COLUMNS}, PRIMARY KEY (p, c))")
     probe.execute(f"TRUNCATE {TABLE}")
-    assert probe.ask("agree", timeout_ms=60000)["r"] == 0
 
 
 @pytest.fixture
@@ -314,3 +320,20 @@ def test_one_dead_node_of_three_is_not_noticed_by_writers(cluster):
             {"text": SELECT, "values": [{"bigint": p}], "consistency": "QUORUM"}
             for p in range(0, 20000, 100)])
         assert (answer["r"], len(answer["rows"])) == (0, 200)
+
+
+def test_one_node_of_three_that_stands_still_is_soon_left_alone(cluster):
+    with Probe(cluster, keyspace=KEYSPACE) as probe:
+        make_table(probe.connected(), replicas=3)
+        until(lambda: probe.counters()["nodes_connected"] == 3, "three connections")
+        cluster.nodes[1].process.signal(signal.SIGSTOP)
+        try:
+            answer = probe.ask("repeat", count=3000, text=INSERT, idempotent=True,
+                               consistency="QUORUM", key=[{"count": "bigint"}],
+                               values=[{"count": "bigint"}, {"bigint": 1}, *row(0, 0)[2:]])
+        finally:
+            cluster.nodes[1].process.signal(signal.SIGCONT)
+        assert answer["r"] == 0, answer
+        until(lambda: probe.counters()["nodes_connected"] == 3, "the third again")
+        counters = probe.counters()
+        assert counters["retries"] > 0 and counters["timeouts"] == 0, counters
