@@ -61,6 +61,8 @@ static const struct {
 		"Rows of readings written to Cassandra." },
 	{ "store_reading_bytes", PREFIX "store_reading_bytes_total", EXPOSITION_COUNTER,
 		"Bytes of these readings." },
+	{ "store_summaries", PREFIX "store_summaries_total", EXPOSITION_COUNTER,
+		"Finished days of instances that were summarized in Cassandra." },
 	{ "cql_requests", PREFIX "cql_requests_total", EXPOSITION_COUNTER,
 		"Statements that Cassandra was asked." },
 	{ "cql_failures", PREFIX "cql_failures_total", EXPOSITION_COUNTER,

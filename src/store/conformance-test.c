@@ -109,9 +109,28 @@ static int remove_path(const char *path, const struct stat *status, int type, st
 	return remove(path);
 }
 
+/* A node has memory for so many tables. */
+static void drop_keyspace(struct fixture *fixture)
+{
+	const struct cql_options options = { .hosts = cassandra_hosts };
+	CLEANUP(cql_session_free) struct cql_session *session = NULL;
+	struct error err = { 0 };
+	char text[64];
+	const struct cql_statement statement = {
+		.text = text, .consistency = CQL_LOCAL_QUORUM, .is_idempotent = true
+	};
+
+	snprintf(text, sizeof(text), "DROP KEYSPACE IF EXISTS %s", fixture->keyspace);
+	if (cql_session_new(&options, &session, &err) == 0 &&
+		cql_session_wait(session, 60 * 1000, &err) == 0)
+		(void)!cql_execute(session, &statement, NULL, &err);
+}
+
 static void fixture_free(struct fixture *fixture)
 {
 	fixture->store = store_free(fixture->store);
+	if (fixture->backend == CASSANDRA)
+		drop_keyspace(fixture);
 	nftw(fixture->directory, remove_path, 8, FTW_DEPTH | FTW_PHYS);
 	buffer_deinit(&fixture->text);
 	free(fixture);
@@ -553,6 +572,49 @@ static void what_is_left_out_changes_no_usage_between_the_edges(void **state)
 		}
 		seal(fixture);
 	}
+}
+
+enum { MIDNIGHTS = 8 };
+
+static void assert_days_equal(struct fixture *fixture)
+{
+	struct store_scan scan = scan_of(METRIC_GROUP_CPU, 0, MIDNIGHTS * TEST_DAY_MS);
+	int64_t edges[MIDNIGHTS + 1];
+	struct counter_copy all, thinned;
+	struct error err = { 0 };
+
+	for (int64_t i = 0; i <= MIDNIGHTS; i++)
+		edges[i] = BASE_MS + i * TEST_DAY_MS;
+	assert_int_equal(store_scan(fixture->store, &scan, copy_series, &all, &err), 0);
+	scan.edges_ms = edges;
+	scan.edge_count = MIDNIGHTS + 1;
+	assert_int_equal(store_scan(fixture->store, &scan, copy_series, &thinned, &err), 0);
+	assert_in_range(thinned.count, 2 * MIDNIGHTS, all.count / 2);
+	assert_usage_equal(&all, &thinned, 0, MIDNIGHTS * TEST_DAY_MS, TEST_DAY_MS);
+}
+
+static void what_is_known_of_whole_days_is_true_however_late_they_are_changed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item items[SAMPLES];
+	uint32_t seed = 11;
+	int64_t value = 0;
+
+	for (size_t i = 0; i < SAMPLES; i++) {
+		value = next_random(&seed) % 61 == 0 ? 2 : value + next_random(&seed) % 1000;
+		items[i] = cpu_at((int64_t)i * 1200 * 1000 + (int64_t)i % 7, value);
+	}
+	shuffle(items, 3);
+	append(fixture, items, SAMPLES - 60);
+	for (int round = 0; round < 3; round++) {
+		assert_days_equal(fixture);
+		seal(fixture);
+		assert_days_equal(fixture);
+		if (round == 1 && fixture->is_durable)
+			restart(fixture);
+		append(fixture, &items[SAMPLES - 60 + round * 20], 20);
+	}
+	assert_days_equal(fixture);
 }
 
 /* One track says of another when it was read without it. */
@@ -1153,6 +1215,7 @@ int main(int argc, char **argv)
 		ON_ALL(a_callback_can_stop_a_scan),
 		ON_ALL(an_unknown_instance_has_nothing),
 		ON_ALL(what_is_left_out_changes_no_usage_between_the_edges),
+		ON_ALL(what_is_known_of_whole_days_is_true_however_late_they_are_changed),
 		ON_ALL(what_is_left_out_is_not_around_the_ends_of_other_tracks),
 		ON_ALL(neighbours_are_found_column_by_column),
 		ON_ALL(what_is_known_of_a_spool_only_moves_forward),

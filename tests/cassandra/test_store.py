@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """kanyun-server with store = cassandra."""
 
+import datetime
 import itertools
 import json
 import os
@@ -238,3 +239,45 @@ def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):
 
     until(horizon, "the horizon is recorded")
     until(lambda: samples(server) is None, "the reading is not shown any more")
+
+
+def start_api(start, server):
+    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
+    return harness.Questions(api.endpoints["rep"])
+
+
+def test_a_report_over_whole_days_reads_their_summaries(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    step = 360  # an hour
+    with Peer(server) as peer:
+        for number in range(0, 4 * 24 * step, step):
+            peer.send_enveloped("3", reading(number), number // step + 1)
+        peer.wait_ack(4 * 24)
+    server.wait_counter("store_summaries", 4)
+    questions = start_api(start, server)
+
+    def usage(begin=0):
+        [row] = questions.ask("usage", id=UUID, metric="cpu", **{
+            "from": (BASE_MS + begin) // 1000, "to": BASE_MS // 1000 + 4 * 86400})[0]["usages"]
+        return row["value"]
+
+    expected_usage = (4 * 24 - 1) * step * 7
+    assert usage() == expected_usage
+    with session(cassandra) as made:
+        # What lies within a day is not read any more.
+        at = (BASE_MS + 36 * 3_600_000) / 1000
+        row = made.execute(f"SELECT * FROM {server.keyspace}.readings WHERE instance = %s AND "
+                           "day = '2023-11-16' LIMIT 30", [UUID]).all()[12]
+        assert (row.at - datetime.datetime(1970, 1, 1)).total_seconds() == at
+        made.execute(f"UPDATE {server.keyspace}.readings SET reading = 0x01 WHERE instance = %s "
+                     "AND day = %s AND at = %s AND digest = %s",
+                     (UUID, row.day, row.at, row.digest))
+        assert usage() == expected_usage
+        with pytest.raises(AssertionError, match="not what was written"):
+            usage(begin=30 * 3_600_000)
+        # What comes late makes the summary one that does not count.
+        with Peer(server, spool="late") as peer:
+            peer.send_enveloped("3", reading(20 * step + 1, cpu=10**9), 1)
+            peer.wait_ack(1)
+        assert usage() != expected_usage

@@ -6,6 +6,7 @@
  * readings, and written once by each server (noted.c). */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -17,6 +18,7 @@ enum {
 	IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024,
 	SHAPE_DAYS = EXPIRY_MARGIN_DAYS - 2, /* a shape is written anew before it expires */
 	NOTES_MAX = 1 << 20,
+	LATE_MEMORY_MAX = 256 * 1024 * 1024,
 };
 
 /* Above all times: the smaller one of two has the larger timestamp. */
@@ -29,7 +31,16 @@ struct appending {
 	struct digest *notes; /* what will be known to be written; in the arena of the statements */
 	size_t note_count;
 	uint64_t readings, bytes;
+	struct arena arena;
+	struct late *lates; /* readings of days that may have been summarized */
+	size_t late_count;
 	struct error *err;
+};
+
+struct late {
+	const char *id;
+	int64_t day;
+	struct digest digest;
 };
 
 /* Of one reading. */
@@ -234,6 +245,64 @@ static int find_place(
 	return 0;
 }
 
+static int note_late(
+	struct appending *appending, const struct place *place, const struct digest *digest)
+{
+	struct late *lates = arena_grow(&appending->arena, appending->lates, appending->late_count,
+		NOTES_MAX, sizeof(*lates));
+	const char *id = arena_copy_text(&appending->arena, place->id, strlen(place->id));
+
+	if (!lates || !id)
+		return -ENOMEM;
+	appending->lates = lates;
+	lates[appending->late_count++] = (struct late){ id, place->day, *digest };
+	return 0;
+}
+
+static int compare_lates(const void *a, const void *b)
+{
+	const struct late *one = a, *other = b;
+	int order = strcmp(one->id, other->id);
+
+	if (order == 0)
+		order = (one->day > other->day) - (one->day < other->day);
+	return order ? order : memcmp(one->digest.bytes, other->digest.bytes, DIGEST_SIZE);
+}
+
+static bool is_same_day(const struct late *one, const struct late *other)
+{
+	return one->day == other->day && strcmp(one->id, other->id) == 0;
+}
+
+/* One mark for all that came late of one day. */
+static int add_late_marks(struct appending *appending)
+{
+	struct cassandra_store *store = appending->store;
+	size_t count = appending->late_count, end;
+	int r = 0;
+
+	if (count)
+		qsort(appending->lates, count, sizeof(*appending->lates), compare_lates);
+	for (size_t i = 0; i < count && r == 0; i = end) {
+		struct digest mark;
+
+		buffer_clear(&store->scratch);
+		for (end = i;
+			end < count && is_same_day(&appending->lates[i], &appending->lates[end]);
+			end++)
+			buffer_write(
+				&store->scratch, appending->lates[end].digest.bytes, DIGEST_SIZE);
+		r = buffer_check(&store->scratch);
+		if (r == 0)
+			r = digester_of(
+				&store->digester, store->scratch.bytes, store->scratch.size, &mark);
+		if (r == 0)
+			summary_add_late_mark(&appending->statements, appending->lates[i].id,
+				appending->lates[i].day, &mark);
+	}
+	return r;
+}
+
 static int add_row(
 	struct appending *appending, const struct place *place, const struct reading *reading)
 {
@@ -258,7 +327,9 @@ static int add_row(
 		5, 2);
 	appending->readings++;
 	appending->bytes += scratch->size;
-	return 0;
+	return summary_may_exist(place->day, appending->now_ms)
+		       ? note_late(appending, place, &digest)
+		       : 0;
 }
 
 static int add_reading(struct appending *appending, const struct reading *reading)
@@ -350,6 +421,8 @@ static int append_all(struct appending *appending, const struct store_commit *co
 	if (r == 0)
 		r = send_all(appending);
 	if (r == 0)
+		r = add_late_marks(appending);
+	if (r == 0)
 		r = ledger_add_records(statements, &store->digester, commit, appending->err);
 	if (r == 0)
 		r = send_all(appending);
@@ -359,16 +432,30 @@ static int append_all(struct appending *appending, const struct store_commit *co
 	return send_all(appending);
 }
 
+/* Not before a time at which days were summarized here. */
+static int64_t now_of(struct cassandra_store *store, const struct store_commit *commit)
+{
+	int64_t now_ms;
+
+	pthread_mutex_lock(&store->lock);
+	now_ms = MAX_OF(commit->now_ms, store->tidied_ms);
+	pthread_mutex_unlock(&store->lock);
+	return now_ms;
+}
+
 int append_commit(struct cassandra_store *store, const struct store_commit *commit,
 	struct store_tally *tally, struct error *err)
 {
-	struct appending appending = { .store = store, .now_ms = commit->now_ms, .err = err };
+	struct appending appending = { .store = store, .err = err };
 	int r;
 
 	pthread_mutex_lock(&store->append_lock);
+	appending.now_ms = now_of(store, commit);
+	arena_init(&appending.arena, LATE_MEMORY_MAX);
 	statements_init(&appending.statements, store);
 	r = append_all(&appending, commit);
 	statements_deinit(&appending.statements);
+	arena_deinit(&appending.arena);
 	if (r == 0) {
 		pthread_mutex_lock(&store->lock);
 		store->counters.readings += appending.readings;

@@ -111,8 +111,8 @@ static int note_expiry(struct cassandra_store *store, int64_t now_ms, struct err
 	return r == 0 ? advance_kept_from(store, gone_ms, err) : r;
 }
 
-/* There is nothing to pack, and rows expire by themselves: what is left is to stop showing them
- * before they do. */
+/* Rows expire by themselves: what is left is to stop showing them before they do, and to summarize
+ * days. */
 static int cassandra_maintain(
 	struct store *base, int64_t now_ms, int64_t keep_from_ms, bool *ret_more, struct error *err)
 {
@@ -121,10 +121,13 @@ static int cassandra_maintain(
 
 	pthread_mutex_lock(&store->lock);
 	r = recent_forget(store, now_ms - RECENT_MS);
+	store->tidied_ms = MAX_OF(store->tidied_ms, now_ms);
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = advance_kept_from(store, keep_from_ms, err);
-	return r == 0 ? note_expiry(store, now_ms, err) : r;
+	if (r == 0)
+		r = note_expiry(store, now_ms, err);
+	return r == 0 ? sweep_some(store, now_ms, ret_more, err) : r;
 }
 
 static void cassandra_counters(struct store *base, store_counter_fn each, void *context)
@@ -144,6 +147,7 @@ static void cassandra_counters(struct store *base, store_counter_fn each, void *
 	each(context, "store_tracks", tracks);
 	each(context, "store_readings", counters.readings);
 	each(context, "store_reading_bytes", counters.bytes);
+	each(context, "store_summaries", counters.summaries);
 	each(context, "store_corrupt", counters.corrupt);
 	each(context, "cql_requests", cql.requests);
 	each(context, "cql_failures", cql.failures);
@@ -172,6 +176,7 @@ static void cassandra_close(struct store *base)
 	buffer_deinit(&store->scratch);
 	tracks_deinit(&store->recent);
 	free(store->rests);
+	sweep_deinit(&store->sweep);
 	pthread_mutex_destroy(&store->append_lock);
 	pthread_mutex_destroy(&store->lock);
 	free(store);

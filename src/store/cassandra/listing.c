@@ -350,11 +350,11 @@ int listing_instances(struct cassandra_store *store, const struct store_filter *
 	return r;
 }
 
-int listing_days(struct listing *listing, const struct listed *listed, int64_t from,
-	int64_t **ret_days, size_t *ret_count, struct error *err)
+int listing_days_of(struct cassandra_store *store, const char *id, int64_t from, int64_t **ret_days,
+	size_t *ret_count, struct error *err)
 {
 	struct day_list list = { 0 };
-	int r = find_days(listing->store, listed->id, MAX_OF(from, kept_day(listing)), &list, err);
+	int r = find_days(store, id, from, &list, err);
 
 	*ret_days = list.days;
 	*ret_count = list.count;

@@ -98,7 +98,7 @@ static int ask_for_days(struct finding *finding, struct statements *statements,
 			r = ask_for_day(finding, statements, listed, day);
 		return r;
 	}
-	r = listing_days(&finding->listing, listed, from, &days, &count, err);
+	r = listing_days_of(finding->listing.store, listed->id, from, &days, &count, err);
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = ask_for_day(finding, statements, listed, days[i]);
 	free(days);

@@ -9,10 +9,9 @@
  *     append.c      a commit; noted.c: what it need not write again; recent.c: what it wrote
  *     statements.c  statements on their way
  *     scan.c        one question
- *     listing.c     instances
- *     newest.c      the newest samples of all of them
- *     ledger.c      sources and records
- *     cassandra.c   what the store is called by
+ *     summary.c     thinned copies of finished days; thinning.c: what they keep; sweep.c: makes
+ * them listing.c     instances newest.c      the newest samples of all of them ledger.c sources and
+ * records cassandra.c   what the store is called by
  *
  * Invariants, which docs/storage.md explains:
  * 1. No row is ever changed to something else. A reading's row is named by the digest of its bytes,
@@ -23,7 +22,9 @@
  * 3. Before a message is acknowledged, its readings, and the rows of `shapes` and `days` by which
  *    they are found, are at a quorum; its source moves forward after that.
  * 4. A reading whose bytes are not what its digest says is an error to each question that needs it.
- * 5. Nothing is deleted: rows expire, after the questions stopped looking at them. */
+ * 5. A summary of a day counts only if it names all late marks of that day: who appends a reading
+ * of a day that may have one writes a mark after the reading, and before the acknowledgement.
+ * 6. Nothing is deleted: rows expire, after the questions stopped looking at them. */
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -57,6 +58,8 @@ enum statement {
 	ADD_SHAPE,
 	ADD_DAY,
 	ADD_INFO,
+	ADD_SUMMARY,
+	ADD_LATE_MARK,
 	NOTE_APPEARANCE,
 	NOTE_FIRST,
 	NOTE_LAST_DAY,
@@ -70,6 +73,7 @@ enum statement {
 	GET_LAST_TIME,
 	GET_SHAPES,
 	GET_DAYS,
+	GET_SUMMARIES,
 	GET_INSTANCE,
 	GET_INSTANCES,
 	GET_INSTANCE_INFOS,
@@ -112,7 +116,16 @@ struct expiry {
 };
 
 struct cassandra_counters {
-	uint64_t readings, bytes, corrupt;
+	uint64_t readings, bytes, summaries, corrupt;
+};
+
+/* Finished days are summarized in passes over all instances. */
+struct sweep {
+	int64_t until; /* the last finished day of the pass */
+	char **ids;
+	size_t count, next;
+	size_t done;   /* of the instance at hand: days before this one are looked at */
+	bool is_swept; /* the pass is over */
 };
 
 struct cassandra_store {
@@ -130,6 +143,7 @@ struct cassandra_store {
 	struct noted noted;
 	struct buffer scratch;
 	int64_t appeared_us; /* ascends from instance to instance */
+	struct sweep sweep;  /* maintenance's alone */
 
 	pthread_mutex_t lock;
 	struct tracks recent; /* what this server wrote lately, for the tally */
@@ -137,6 +151,7 @@ struct cassandra_store {
 	size_t rest_count, rest_room;
 	uint64_t journal;
 	int64_t kept_from_ms; /* what is older is not shown any more */
+	int64_t tidied_ms;    /* the latest time of maintenance */
 	struct cassandra_counters counters;
 };
 
@@ -274,6 +289,46 @@ MUST_CHECK int ledger_read_number(
 MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *scan,
 	store_series_fn each, void *context, struct error *err);
 
+/* summary.c: a summary is those readings of a day that still matter when no moment within the day
+ * is asked about (thinning.c), as they were written, with their times. */
+enum { SUMMARY_REST_MS = 2 * 60 * 60 * 1000, CLOCKS_APART_MS = 60 * 60 * 1000, SPAN_DAYS = 32 };
+
+/* May somebody have summarized the day by now? Servers' clocks are not farther apart. */
+static inline bool summary_is_due(int64_t day, int64_t now_ms)
+{
+	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS;
+}
+
+static inline bool summary_may_exist(int64_t day, int64_t now_ms)
+{
+	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS - CLOCKS_APART_MS;
+}
+
+void summary_add_late_mark(
+	struct statements *statements, const char *id, int64_t day, const struct digest *mark);
+
+/* Gets a summary's readings; or, once and with NULL, that the day has none that counts. */
+typedef int (*summary_fn)(
+	void *context, int64_t day, int64_t time_ms, const void *bytes, size_t size);
+
+/* Of the days (ascending), the summaries that count. Returns what `each` returned if that is not 0.
+ */
+MUST_CHECK int summary_read(struct cassandra_store *store, const char *id, const int64_t *days,
+	size_t count, summary_fn each, void *context, struct error *err);
+
+/* Summarizes the day if it has no summary that counts. */
+MUST_CHECK int summary_make(
+	struct cassandra_store *store, const char *id, int64_t day, struct error *err);
+
+/* thinning.c: the times of rows that matter, ascending, each once; the caller's to free. */
+MUST_CHECK int thinning_times(
+	const struct tracks *tracks, int64_t from_ms, int64_t **ret_times_ms, size_t *ret_count);
+
+/* sweep.c: a bounded piece of the pass; *ret_more says that there is more. */
+MUST_CHECK int sweep_some(
+	struct cassandra_store *store, int64_t now_ms, bool *ret_more, struct error *err);
+void sweep_deinit(struct sweep *sweep);
+
 /* listing.c */
 struct listed {
 	struct resident *resident;
@@ -298,7 +353,7 @@ void listing_deinit(struct listing *listing);
 MUST_CHECK int listing_load(
 	struct listing *listing, const struct instance_key *key, struct error *err);
 /* The days from one on that an instance has readings of. *ret_days is the caller's to free. */
-MUST_CHECK int listing_days(struct listing *listing, const struct listed *listed, int64_t from,
+MUST_CHECK int listing_days_of(struct cassandra_store *store, const char *id, int64_t from,
 	int64_t **ret_days, size_t *ret_count, struct error *err);
 MUST_CHECK int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
 	store_instance_fn each, void *context, struct error *err);

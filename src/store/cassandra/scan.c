@@ -242,26 +242,93 @@ static int gather_days(struct scanning *scanning, const int64_t *days, size_t co
 	return scanning->r ? scanning->r : r;
 }
 
-static int gather_window(struct scanning *scanning)
-{
-	int64_t from = floor_divide(scanning->scan->from_ms, DAY_MS), days[DAYS_AT_ONCE];
-	int64_t to = floor_divide(scanning->scan->to_ms, DAY_MS);
-	size_t count = 0;
-	int r = 0;
+/* Days of the window; those that may be had in short are taken out first. */
+struct window {
+	struct scanning *scanning;
+	int64_t *whole, *brief; /* ascending */
+	size_t whole_count, brief_count;
+};
 
-	for (size_t i = 0; i < scanning->day_count && r == 0; i++) {
+static bool takes_thinned(const struct scanning *scanning)
+{
+	const struct store_scan *scan = scanning->scan;
+
+	for (unsigned int i = 0; i < METRIC_COLUMNS_MAX; i++) {
+		const struct metric *metric = metric_of_column(scan->group, i);
+
+		if (scan->columns >> i & 1 && metric && metric->kind != METRIC_COUNTER)
+			return false;
+	}
+	return scan->edges_ms;
+}
+
+/* Is the day wholly inside of the window, and no edge in it but at its begin? */
+static bool may_be_brief(const struct store_scan *scan, int64_t day)
+{
+	int64_t from_ms = day * DAY_MS, to_ms = from_ms + DAY_MS;
+	size_t low = 0, high = scan->edge_count;
+
+	while (low < high) { /* the first edge behind the begin */
+		size_t middle = low + (high - low) / 2;
+
+		if (scan->edges_ms[middle] > from_ms)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return from_ms >= scan->from_ms && to_ms - 1 <= scan->to_ms &&
+	       (low == scan->edge_count || scan->edges_ms[low] >= to_ms);
+}
+
+static void sort_days(struct window *window)
+{
+	const struct scanning *scanning = window->scanning;
+	int64_t from = floor_divide(scanning->scan->from_ms, DAY_MS), last = INT64_MIN;
+	int64_t to = floor_divide(scanning->scan->to_ms, DAY_MS);
+	bool is_brief = takes_thinned(scanning);
+
+	for (size_t i = 0; i < scanning->day_count; i++) {
 		const struct shape_day *day = &scanning->days[i];
 
-		if (!day->shape || day->day < from || day->day > to ||
-			(count && days[count - 1] == day->day))
+		if (!day->shape || day->day < from || day->day > to || day->day == last)
 			continue;
-		if (count == DAYS_AT_ONCE) {
-			r = gather_days(scanning, days, count);
-			count = 0;
-		}
-		days[count++] = day->day;
+		last = day->day;
+		if (is_brief && may_be_brief(scanning->scan, last))
+			window->brief[window->brief_count++] = last;
+		else
+			window->whole[window->whole_count++] = last;
 	}
-	return r == 0 ? gather_days(scanning, days, count) : r;
+}
+
+static int take_brief(void *context, int64_t day, int64_t time_ms, const void *bytes, size_t size)
+{
+	struct window *window = context;
+
+	if (!bytes) {
+		window->whole[window->whole_count++] = day;
+		return 0;
+	}
+	window->scanning->time_ms = time_ms;
+	return reading_read(bytes, size, take_tuple, window->scanning);
+}
+
+static int gather_window(struct scanning *scanning)
+{
+	struct window window = { .scanning = scanning };
+	int r = 0;
+
+	window.whole = arena_take_array(&scanning->arena, scanning->day_count, sizeof(int64_t));
+	window.brief = arena_take_array(&scanning->arena, scanning->day_count, sizeof(int64_t));
+	if (!window.whole || !window.brief)
+		return -ENOMEM;
+	sort_days(&window);
+	if (window.brief_count)
+		r = summary_read(scanning->store, scanning->id, window.brief, window.brief_count,
+			take_brief, &window, scanning->err);
+	for (size_t i = 0; i < window.whole_count && r == 0; i += DAYS_AT_ONCE)
+		r = gather_days(scanning, &window.whole[i],
+			MIN_OF(window.whole_count - i, (size_t)DAYS_AT_ONCE));
+	return r;
 }
 
 /* Looking for neighbours on one side of the window. */

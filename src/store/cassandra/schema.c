@@ -41,6 +41,9 @@ static const struct {
 		"instance text, shape blob, content blob, PRIMARY KEY ((instance), shape)" },
 	{ "days", true, false,
 		"instance text, day date, shape blob, PRIMARY KEY ((instance), day, shape)" },
+	{ "summaries", true, false,
+		"instance text, span int, day date, is_mark boolean, digest blob, readings blob, "
+		"PRIMARY KEY ((instance, span), day, is_mark, digest)" },
 	{ "instances", false, false,
 		"bucket int, instance text, appeared bigint, first timestamp, last_day date, "
 		"groups set<text>, PRIMARY KEY ((bucket), instance)" },
@@ -66,6 +69,11 @@ static const char *const statements[_STATEMENT_COUNT] = {
 	[ADD_DAY] = "INSERT INTO \"%s\".days (instance, day, shape) VALUES (?, ?, ?)",
 	[ADD_INFO] = "INSERT INTO \"%s\".infos (bucket, instance, since, digest, info)"
 		     " VALUES (?, ?, ?, ?, ?)",
+	[ADD_SUMMARY] = "INSERT INTO \"%s\".summaries"
+			" (instance, span, day, is_mark, digest, readings)"
+			" VALUES (?, ?, ?, false, ?, ?)",
+	[ADD_LATE_MARK] = "INSERT INTO \"%s\".summaries (instance, span, day, is_mark, digest)"
+			  " VALUES (?, ?, ?, true, ?)",
 	[NOTE_APPEARANCE] = "UPDATE \"%s\".instances SET appeared = ?"
 			    " WHERE bucket = ? AND instance = ?",
 	[NOTE_FIRST] = "UPDATE \"%s\".instances SET first = ? WHERE bucket = ? AND instance = ?",
@@ -90,6 +98,8 @@ static const char *const statements[_STATEMENT_COUNT] = {
 			  " ORDER BY at DESC, digest DESC LIMIT 1",
 	[GET_SHAPES] = "SELECT shape, content FROM \"%s\".shapes WHERE instance = ?",
 	[GET_DAYS] = "SELECT day, shape FROM \"%s\".days WHERE instance = ? AND day >= ?",
+	[GET_SUMMARIES] = "SELECT day, is_mark, digest, readings FROM \"%s\".summaries"
+			  " WHERE instance = ? AND span = ? AND day >= ? AND day <= ?",
 	[GET_INSTANCE] = "SELECT instance, appeared, first, last_day, groups"
 			 " FROM \"%s\".instances WHERE bucket = ? AND instance = ?",
 	[GET_INSTANCES] = "SELECT instance, appeared, first, last_day, groups"

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* Once a day, when the day before has rested, and when a server starts, all instances are gone
+ * through, and their finished days summarized that are not. Each server does it, beginning with
+ * another instance; what one has done the others find done. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "store/cassandra/private.h"
+
+enum { DAYS_AT_ONCE = 4, DAYS_BACK = 16, INSTANCES_AT_ONCE = 64 };
+
+void sweep_deinit(struct sweep *sweep)
+{
+	for (size_t i = 0; i < sweep->count; i++)
+		free(sweep->ids[i]);
+	free(sweep->ids);
+	sweep->ids = NULL;
+	sweep->count = sweep->next = sweep->done = 0;
+}
+
+static int take_ids(struct sweep *sweep, const struct listing *listing, int64_t kept)
+{
+	size_t first = listing->count ? (size_t)getpid() * 2654435761u % listing->count : 0;
+
+	sweep->ids = calloc(listing->count + 1, sizeof(*sweep->ids));
+	if (!sweep->ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < listing->count; i++) {
+		const struct listed *listed = listing->items[(first + i) % listing->count];
+
+		if (listed->last_day < kept || listed->last_day == INT64_MIN)
+			continue;
+		sweep->ids[sweep->count] = strdup(listed->id);
+		if (!sweep->ids[sweep->count])
+			return -ENOMEM;
+		sweep->count++;
+	}
+	return 0;
+}
+
+static int begin(struct cassandra_store *store, int64_t until, struct error *err)
+{
+	struct listing listing;
+	int r = listing_init(&listing, store);
+
+	sweep_deinit(&store->sweep);
+	if (r == 0)
+		r = listing_load(&listing, NULL, err);
+	if (r == 0)
+		r = take_ids(&store->sweep, &listing,
+			floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS));
+	listing_deinit(&listing);
+	if (r == 0) {
+		store->sweep.until = until;
+		store->sweep.is_swept = false;
+	}
+	return r;
+}
+
+/* The last days of an instance, as far as they are finished. Returns how many days were looked at,
+ * or negative. */
+static int sweep_instance(struct cassandra_store *store, size_t *days_left, struct error *err)
+{
+	struct sweep *sweep = &store->sweep;
+	const char *id = sweep->ids[sweep->next];
+	int64_t *days = NULL;
+	size_t count = 0, first;
+	int r = listing_days_of(store, id,
+		floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS), &days, &count, err);
+
+	while (count && days[count - 1] > sweep->until)
+		count--;
+	first = count > DAYS_BACK ? count - DAYS_BACK : 0;
+	for (size_t i = first + sweep->done; i < count && r == 0 && *days_left; i++) {
+		r = summary_make(store, id, days[i], err);
+		if (r == -EBADMSG || r == -ENOMEM)
+			r = 0; /* counted; whoever needs the day is told */
+		sweep->done++;
+		--*days_left;
+	}
+	if (r == 0 && first + sweep->done >= count) {
+		sweep->next++;
+		sweep->done = 0;
+	}
+	free(days);
+	return r;
+}
+
+int sweep_some(struct cassandra_store *store, int64_t now_ms, bool *ret_more, struct error *err)
+{
+	struct sweep *sweep = &store->sweep;
+	int64_t until = floor_divide(now_ms - SUMMARY_REST_MS, DAY_MS) - 1;
+	size_t days_left = DAYS_AT_ONCE, instances_left = INSTANCES_AT_ONCE;
+	int r = 0;
+
+	if (sweep->is_swept && sweep->until >= until)
+		return 0;
+	if (!sweep->ids || (sweep->is_swept && sweep->until < until))
+		r = begin(store, until, err);
+	while (r == 0 && sweep->next < sweep->count && days_left && instances_left--)
+		r = sweep_instance(store, &days_left, err);
+	sweep->is_swept = r == 0 && sweep->next >= sweep->count;
+	*ret_more = r == 0 && !sweep->is_swept;
+	return r;
+}
