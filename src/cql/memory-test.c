@@ -136,7 +136,7 @@ static void any_allocation_may_fail(void **state)
 	node.peers[0].datacenter = "here";
 	node.peers[0].token = "0";
 	fake_node_start(&node);
-	snprintf(hosts, sizeof(hosts), "127.0.0.1:%d", node.port);
+	snprintf(hosts, sizeof(hosts), "localhost:%d", node.port);
 	while (number < ALLOCATIONS_MAX && fail_allocation(number))
 		number++;
 	fake_node_stop(&node);

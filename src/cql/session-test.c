@@ -162,6 +162,22 @@ static void a_row_is_read(void **state)
 	assert_false(cql_result_has_more(result));
 }
 
+static void a_host_may_be_a_name(void **state)
+{
+	start_node();
+	snprintf(hosts, sizeof(hosts), "nowhere.invalid,localhost:%d", nodes[0].port);
+	connect_session();
+	assert_int_equal(execute("ok", true), 0);
+}
+
+static void a_name_that_is_not_found_is_told(void **state)
+{
+	snprintf(hosts, sizeof(hosts), "nowhere.invalid");
+	start_session();
+	assert_int_equal(execute("ok", true), CQL_UNAVAILABLE);
+	assert_error_has("'nowhere.invalid' is not found");
+}
+
 static void what_is_asked_before_a_node_is_connected_waits_for_it(void **state)
 {
 	start_node();
@@ -744,6 +760,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		WITH_NODES(a_row_is_read),
+		WITH_NODES(a_host_may_be_a_name),
+		WITH_NODES(a_name_that_is_not_found_is_told),
 		WITH_NODES(what_is_asked_before_a_node_is_connected_waits_for_it),
 		WITH_NODES(a_refusal_is_an_error_with_the_servers_text),
 		WITH_NODES(a_stream_is_used_again_only_after_its_late_answer),

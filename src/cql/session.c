@@ -221,6 +221,7 @@ static void init_control(struct cql_session *session, size_t contact_count)
 	session->control.cluster = &session->cluster;
 	session->control.contacts = session->contacts;
 	session->control.contact_count = contact_count;
+	session->control.wake_fd = session->wake_fd;
 	session->control.on_topology = on_topology;
 	session->control.context = session;
 	cql_control_init(&session->control);
