@@ -132,10 +132,11 @@ class Program(Process):
     path = None
 
     def __init__(self, directory, *options, config="/dev/null", environment=None, cwd=None,
-                 prefix=()):
+                 prefix=(), wait=True):
+        """Without `wait`, it may not be ready until wait_ready() returns."""
         self.directory = directory
         self.endpoints = {}
-        ready, write_fd = os.pipe()
+        self._ready, write_fd = os.pipe()
         command = [*prefix, os.path.join(BUILD, self.path), "--ready-fd", str(write_fd)]
         command += ["-c", config] if config else []
         for option in options:
@@ -146,12 +147,13 @@ class Program(Process):
         variables["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
         super().__init__(command, pass_fds=[write_fd], env=variables, cwd=cwd or str(directory))
         os.close(write_fd)
-        self._wait_ready(ready)
+        if wait:
+            self.wait_ready()
 
-    def _wait_ready(self, ready):
-        timer = threading.Timer(TIMEOUT, self.process.kill)
+    def wait_ready(self, timeout=TIMEOUT):
+        timer = threading.Timer(timeout, self.process.kill)
         timer.start()
-        with os.fdopen(ready) as lines:
+        with os.fdopen(self._ready) as lines:
             words = [line.strip().partition(" ") for line in lines]
         timer.cancel()
         if not words or words[-1][0] != "READY":
@@ -225,7 +227,10 @@ class Server(Program):
             "server.host=127.0.0.1", "server.port=0", "server.pub_port=0", "server.rep_port=0",
             f"server.data_dir={directory}/{data}"]
         super().__init__(directory, *own, *options, **keywords)
-        self.questions = Questions(self.endpoints["rep"])
+
+    @property
+    def questions(self):
+        return Questions(self.endpoints["rep"])
 
     def counters(self):
         return self.questions.ask("status")[0]["counters"]

@@ -252,7 +252,8 @@ static int has_keyspace(struct cassandra_store *store, bool *ret_has, struct err
 	return r;
 }
 
-static int make_keyspace(struct cassandra_store *store, const char *replication, struct error *err)
+static int make_keyspace(
+	struct cassandra_store *store, const char *replication, bool *changed, struct error *err)
 {
 	CLEANUP(buffer_deinit) struct buffer text;
 	bool has = false;
@@ -261,6 +262,7 @@ static int make_keyspace(struct cassandra_store *store, const char *replication,
 	buffer_init(&text, SCHEMA_TEXT_MAX);
 	if (r != 0 || has)
 		return r;
+	*changed = true;
 	buffer_print(&text,
 		"CREATE KEYSPACE IF NOT EXISTS \"%s\" WITH replication ="
 		" {'class': 'NetworkTopologyStrategy'",
@@ -440,11 +442,13 @@ int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_m
 	return before_ms;
 }
 
+/* CQL_UNAVAILABLE besides: a node does not know yet what another one has just made, which the node
+ * that was asked whether all agree did not know either. */
 static int make_all(struct cassandra_store *store, const struct cassandra_store_options *options,
 	struct error *err)
 {
 	bool is_any = false;
-	int r = make_keyspace(store, options->replication, err);
+	int r = make_keyspace(store, options->replication, &is_any, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && r == 0; i++) {
 		bool changed = false;
@@ -456,7 +460,9 @@ static int make_all(struct cassandra_store *store, const struct cassandra_store_
 		r = cql_schema_agreement(store->session, AGREEMENT_MS, err);
 	if (r == 0)
 		r = check_format(store, err);
-	return r == 0 ? ledger_own(store, EXPIRY_KEY, take_expiry, store, err) : r;
+	if (r == 0)
+		r = ledger_own(store, EXPIRY_KEY, take_expiry, store, err);
+	return r == -EIO && is_any ? CQL_UNAVAILABLE : r;
 }
 
 int schema_open(struct cassandra_store *store, const struct cassandra_store_options *options,
