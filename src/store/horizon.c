@@ -9,8 +9,7 @@
 #include "base/text.h"
 
 /* One record, whose value is the time. */
-#define HORIZON_KIND "deleted"
-#define HORIZON_KEY  "until"
+#define HORIZON_KEY "until"
 
 enum { TIME_SIZE = 24 };
 
