@@ -44,9 +44,9 @@ enum {
 	KEYSPACE_SIZE = 49,
 	INSTANCE_ID_SIZE = 1024,
 	READING_BYTES_MAX = 4 * 1024 * 1024,
-	TUPLES_MAX = 65536, /* of one reading */
-	BUCKETS = 64,       /* partitions of the list of instances */
-	STORE_FORMAT = 1,   /* of all tables; another one is refused */
+	TUPLES_MAX = 1 << 20, /* of one reading; a message has no room for more */
+	BUCKETS = 64,         /* partitions of the list of instances */
+	STORE_FORMAT = 1,     /* of all tables; another one is refused */
 	PAGE_ROWS = 1000,
 	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
 	EXPIRIES_MAX = 64,
@@ -126,7 +126,6 @@ struct sweep {
 	int64_t until; /* the last finished day of the pass */
 	char **ids;
 	size_t count, next;
-	size_t done;   /* of the instance at hand: days before this one are looked at */
 	bool is_swept; /* the pass is over */
 };
 

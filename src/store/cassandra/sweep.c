@@ -21,7 +21,7 @@ void sweep_deinit(struct sweep *sweep)
 		free(sweep->ids[i]);
 	free(sweep->ids);
 	sweep->ids = NULL;
-	sweep->count = sweep->next = sweep->done = 0;
+	sweep->count = sweep->next = 0;
 }
 
 static int take_ids(struct sweep *sweep, const struct listing *listing, int64_t kept)
@@ -63,12 +63,41 @@ static int begin(struct cassandra_store *store, int64_t until, struct error *err
 	return r;
 }
 
-/* The last days of an instance, as far as they are finished. Returns how many days were looked at,
- * or negative. */
+/* Days without a summary that counts. */
+struct missing {
+	int64_t days[DAYS_BACK];
+	size_t count;
+};
+
+static int note_missing(void *context, int64_t day, int64_t time_ms, const void *bytes, size_t size)
+{
+	struct missing *missing = context;
+
+	if (!bytes && missing->count < DAYS_BACK)
+		missing->days[missing->count++] = day;
+	return 0;
+}
+
+/* A day that cannot be read is counted; whoever needs it is told. */
+static int make_missing(struct cassandra_store *store, const char *id,
+	const struct missing *missing, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < missing->count && r == 0; i++) {
+		r = summary_make(store, id, missing->days[i], err);
+		if (r == -EBADMSG || r == -ENOMEM)
+			r = 0;
+	}
+	return r;
+}
+
+/* The last days of an instance, as far as they are finished. */
 static int sweep_instance(struct cassandra_store *store, size_t *days_left, struct error *err)
 {
 	struct sweep *sweep = &store->sweep;
 	const char *id = sweep->ids[sweep->next];
+	struct missing missing = { .count = 0 };
 	int64_t *days = NULL;
 	size_t count = 0, first;
 	int r = listing_days_of(store, id,
@@ -77,18 +106,17 @@ static int sweep_instance(struct cassandra_store *store, size_t *days_left, stru
 	while (count && days[count - 1] > sweep->until)
 		count--;
 	first = count > DAYS_BACK ? count - DAYS_BACK : 0;
-	for (size_t i = first + sweep->done; i < count && r == 0 && *days_left; i++) {
-		r = summary_make(store, id, days[i], err);
-		if (r == -EBADMSG || r == -ENOMEM)
-			r = 0; /* counted; whoever needs the day is told */
-		sweep->done++;
-		--*days_left;
-	}
-	if (r == 0 && first + sweep->done >= count) {
-		sweep->next++;
-		sweep->done = 0;
-	}
+	if (r == 0 && count)
+		r = summary_read(
+			store, id, &days[first], count - first, note_missing, &missing, err);
 	free(days);
+	if (r == -EBADMSG)
+		r = 0;
+	if (r == 0)
+		r = make_missing(store, id, &missing, err);
+	if (r == 0)
+		sweep->next++;
+	*days_left -= MIN_OF(*days_left, missing.count);
 	return r;
 }
 
