@@ -125,21 +125,17 @@ static int compare_cells(const void *a, const void *b)
 static int read_cells(struct store *store, const struct instance_key *key, uint32_t groups,
 	struct cells *cells, struct error *err)
 {
-	int r = 0;
+	struct store_scan scan = { .instance = *key,
+		.from_ms = cells->from_ms,
+		.to_ms = cells->to_ms - 1,
+		.maximum = SAMPLES_MAX };
+	int r;
 
-	for (unsigned int i = 0; i < _METRIC_GROUP_COUNT && r == 0; i++) {
-		const struct store_scan scan = { .instance = *key,
-			.group = (enum metric_group)i,
-			.columns = 0xffff,
-			.from_ms = cells->from_ms,
-			.to_ms = cells->to_ms - 1,
-			.maximum = SAMPLES_MAX };
-
-		if (groups >> i & 1)
-			r = store_scan(store, &scan, take_series, cells, err);
-		if (cells->r)
-			r = cells->r;
-	}
+	for (unsigned int i = 0; i < _METRIC_GROUP_COUNT; i++)
+		scan.columns[i] = groups >> i & 1 ? 0xffff : 0;
+	r = store_scan(store, &scan, take_series, cells, err);
+	if (cells->r)
+		r = cells->r;
 	if (r == 0 && cells->count)
 		qsort(cells->all, cells->count, sizeof(*cells->all), compare_cells);
 	return r;
