@@ -660,6 +660,44 @@ static void what_is_left_out_is_not_around_the_ends_of_other_tracks(void **state
 		"blk_read vdb e 0: 4000=4 6000=6\n");
 }
 
+static int print_numbered(void *context, size_t instance, const struct store_series *series)
+{
+	buffer_print(context, "%zu ", instance);
+	return print_series(context, series);
+}
+
+static void a_survey_is_a_scan_of_each(void **state)
+{
+	static const char other[] = "11111111-93a5-4f0c-8f0e-3c1d2b4a5968";
+	struct fixture *fixture = *state;
+	struct store_scan scan = scan_of(METRIC_GROUP_CPU, 0, HOUR_MS);
+	struct instance_key keys[] = { scan.instance, scan.instance, scan.instance };
+	struct item item = cpu_at(1000, 5);
+	struct error err = { 0 };
+
+	assert_int_equal(uuid_parse(other, &keys[0].uuid), 0);
+	keys[1].uuid.bytes[0] ^= 1; /* nobody */
+	append(fixture, &item, 1);
+	item.uuid = other;
+	item.values[0] = 6;
+	append(fixture, &item, 1);
+	item.group = METRIC_GROUP_BLK;
+	item.parameter = "vda";
+	append(fixture, &item, 1);
+	scan.columns[METRIC_GROUP_BLK] = 1;
+	for (int round = 0; round < 2; round++) {
+		buffer_clear(&fixture->text);
+		assert_int_equal(store_survey(fixture->store, keys, 3, &scan, print_numbered,
+					 &fixture->text, &err),
+			0);
+		buffer_write_u8(&fixture->text, '\0');
+		assert_string_equal((const char *)fixture->text.bytes,
+			"0 cpu total e 0: 1000=6\n0 blk_read vda e 0: 1000=6\n"
+			"2 cpu total e 0: 1000=5\n");
+		seal(fixture);
+	}
+}
+
 /* Of each column, where the row next to the window lacks it, also days away. */
 static void neighbours_are_found_column_by_column(void **state)
 {
@@ -1232,6 +1270,7 @@ int main(int argc, char **argv)
 		ON_ALL(what_is_left_out_changes_no_usage_between_the_edges),
 		ON_ALL(what_is_known_of_whole_days_is_true_however_late_they_are_changed),
 		ON_ALL(what_is_left_out_is_not_around_the_ends_of_other_tracks),
+		ON_ALL(a_survey_is_a_scan_of_each),
 		ON_ALL(neighbours_are_found_column_by_column),
 		ON_ALL(what_is_known_of_a_spool_only_moves_forward),
 		ON_ALL(records_are_found_by_kind_and_prefix_in_order),

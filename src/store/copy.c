@@ -15,7 +15,7 @@
 
 enum {
 	DAY_MS = 24 * 60 * 60 * 1000,
-	SAMPLES_MAX = 50 * 1000 * 1000, /* of one instance, group and day */
+	SAMPLES_MAX = 50 * 1000 * 1000, /* of one instance and day */
 	TEXTS_MAX = 64 * 1024 * 1024,
 	COMMIT_READINGS = 2000,
 	COMMIT_FACTS = 1000,

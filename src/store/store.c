@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include "store/store.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct store *store_free(struct store *store)
@@ -79,6 +80,22 @@ int store_scan(struct store *store, const struct store_scan *scan, store_series_
 	void *context, struct error *err)
 {
 	return store->ops->scan(store, scan, each, context, err);
+}
+
+int store_series_copy(
+	struct arena *arena, const struct store_series *from, struct store_series *ret_series)
+{
+	struct sample *samples = arena_take_array(arena, from->count + 1, sizeof(*samples));
+
+	*ret_series = *from;
+	ret_series->samples = samples;
+	ret_series->parameter = arena_copy_text(arena, from->parameter, strlen(from->parameter));
+	ret_series->epoch = arena_copy_text(arena, from->epoch, strlen(from->epoch));
+	ret_series->life = arena_copy_text(arena, from->life, strlen(from->life));
+	if (!samples || !ret_series->parameter || !ret_series->epoch || !ret_series->life)
+		return -ENOMEM;
+	memcpy(samples, from->samples, from->count * sizeof(*samples));
+	return 0;
 }
 
 struct surveying {

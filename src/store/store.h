@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/macros.h"
@@ -134,6 +135,10 @@ struct store_series {
 	const struct sample *samples;
 	size_t count;
 };
+
+/* A copy that lives in the arena. 0 or -ENOMEM. */
+MUST_CHECK int store_series_copy(
+	struct arena *arena, const struct store_series *from, struct store_series *ret_series);
 
 /* What is asked of the newest samples of all instances. */
 struct store_recent {

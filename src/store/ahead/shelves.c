@@ -68,23 +68,14 @@ static bool has_columns(const uint32_t columns[_METRIC_GROUP_COUNT], const struc
 static int keep_series(void *context, size_t instance, const struct store_series *series)
 {
 	struct shelf *shelf = context;
-	struct arena *arena = &shelf->arena;
 	struct shelved *shelved = &shelf->instances[instance];
-	struct store_series *all =
-		arena_grow(arena, shelved->series, shelved->count, SERIES_MAX, sizeof(*all));
-	struct sample *samples = arena_take_array(arena, series->count + 1, sizeof(*samples));
-	struct store_series kept = *series;
+	struct store_series *all = arena_grow(
+		&shelf->arena, shelved->series, shelved->count, SERIES_MAX, sizeof(*all));
 
-	kept.parameter = arena_copy_text(arena, series->parameter, strlen(series->parameter));
-	kept.epoch = arena_copy_text(arena, series->epoch, strlen(series->epoch));
-	kept.life = arena_copy_text(arena, series->life, strlen(series->life));
-	if (!all || !samples || !kept.parameter || !kept.epoch || !kept.life)
+	if (!all)
 		return 1;
-	memcpy(samples, series->samples, series->count * sizeof(*samples));
-	kept.samples = samples;
 	shelved->series = all;
-	all[shelved->count++] = kept;
-	return 0;
+	return store_series_copy(&shelf->arena, series, &all[shelved->count++]) < 0;
 }
 
 /* Fills the shelf with the instance and those after it. */

@@ -70,6 +70,12 @@ static int cassandra_scan(struct store *base, const struct store_scan *scan, sto
 	return scan_run(of(base), scan, each, context, err);
 }
 
+static int cassandra_survey(struct store *base, const struct instance_key *instances, size_t count,
+	const struct store_scan *scan, store_survey_fn each, void *context, struct error *err)
+{
+	return survey_run(of(base), instances, count, scan, each, context, err);
+}
+
 static int cassandra_latest(struct store *base, const struct store_recent *recent,
 	store_latest_fn each, void *context, struct error *err)
 {
@@ -188,6 +194,7 @@ static const struct store_ops cassandra_ops = { .name = "cassandra",
 	.records = cassandra_records,
 	.instances = cassandra_instances,
 	.scan = cassandra_scan,
+	.survey = cassandra_survey,
 	.latest = cassandra_latest,
 	.maintain = cassandra_maintain,
 	.counters = cassandra_counters,

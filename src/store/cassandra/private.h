@@ -290,6 +290,11 @@ MUST_CHECK int ledger_read_number(
 MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *scan,
 	store_series_fn each, void *context, struct error *err);
 
+/* survey.c: as the store's. */
+MUST_CHECK int survey_run(struct cassandra_store *store, const struct instance_key *instances,
+	size_t count, const struct store_scan *scan, store_survey_fn each, void *context,
+	struct error *err);
+
 /* summary.c: a summary is those readings of a day that still matter when no moment within the day
  * is asked about (thinning.c), as they were written, with their times. */
 enum { SUMMARY_REST_MS = 2 * 60 * 60 * 1000, CLOCKS_APART_MS = 60 * 60 * 1000, SPAN_DAYS = 32 };
