@@ -3,8 +3,9 @@
 
 /* What a question gets of packed days is enough: random lives of one instance, in memory and in a
  * store whose days are sealed and packed in between, asked the same. Of all samples that memory
- * has, the other may leave out only what store/thinning.h says; and reading ahead changes nothing.
- */
+ * has, the other may leave out only what store/thinning.h says.
+ *
+ * usage: thinned-test [CASSANDRA]: SQLite, or Cassandra at that host */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,17 +17,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "store/ahead/ahead.h"
+#include "store/cassandra/cassandra.h"
 #include "store/store.h"
 
-enum { WORLDS = 12, SCANS = 60, TIMES_MAX = 2000, SERIES_MAX = 64, EDGES_MAX = 8 };
+enum {
+	WORLDS = 12,
+	WORLDS_OF_CASSANDRA = 2,
+	SCANS = 60,
+	TIMES_MAX = 2000,
+	SERIES_MAX = 64,
+	EDGES_MAX = 8
+};
 
 /* 2023-10-30; the months that begin after it. */
 static const int64_t MIDNIGHT_MS = INT64_C(1698624000000);
 static const int64_t MONTHS_MS[] = { INT64_C(1698796800000), INT64_C(1701388800000) };
 static const int64_t A_DAY_MS = INT64_C(86400000);
 static const char UUID[] = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968";
+
+static const char *cassandra_hosts; /* of the command line */
 
 /* A thing that is read: when, and by which epoch. */
 struct thing {
@@ -38,7 +49,7 @@ struct thing {
 };
 
 struct world {
-	struct store *memory, *sqlite;
+	struct store *memory, *packed;
 	char directory[64];
 	uint32_t seed;
 	uint32_t days; /* few, or more than a month */
@@ -56,6 +67,21 @@ static int remove_path(const char *path, const struct stat *status, int type, st
 	return remove(path);
 }
 
+static int open_cassandra(struct store **ret_store, struct error *err)
+{
+	char keyspace[32];
+	struct cassandra_store_options options = { .cql = { .hosts = cassandra_hosts },
+		.keyspace = keyspace,
+		.replication = "1",
+		.consistency = "LOCAL_QUORUM",
+		.wait_ms = 60 * 1000,
+		.now_ms = MIDNIGHT_MS };
+
+	snprintf(keyspace, sizeof(keyspace), "thinned_%d", (int)getpid());
+	return cassandra_store_new(&options, ret_store, err);
+}
+
+/* In Cassandra, all of them share the tables. */
 static void world_init(struct world *world, uint32_t seed)
 {
 	struct sqlite_store_options options = { world->directory, 1000 };
@@ -65,14 +91,17 @@ static void world_init(struct world *world, uint32_t seed)
 	snprintf(world->directory, sizeof(world->directory), "/tmp/kanyun-thinned-XXXXXX");
 	assert_non_null(mkdtemp(world->directory));
 	assert_int_equal(uuid_parse(UUID, &world->uuid), 0);
+	world->uuid.bytes[0] = (uint8_t)seed;
 	assert_int_equal(memory_store_new(&world->memory), 0);
-	assert_int_equal(sqlite_store_new(&options, &world->sqlite, &err), 0);
+	assert_int_equal(cassandra_hosts ? open_cassandra(&world->packed, &err)
+					 : sqlite_store_new(&options, &world->packed, &err),
+		0);
 }
 
 static void world_deinit(struct world *world)
 {
 	store_free(world->memory);
-	store_free(world->sqlite);
+	store_free(world->packed);
 	nftw(world->directory, remove_path, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -82,7 +111,7 @@ static void seal(struct world *world)
 	bool more = true;
 
 	while (more)
-		assert_int_equal(store_maintain(world->sqlite, MIDNIGHT_MS + 400 * A_DAY_MS,
+		assert_int_equal(store_maintain(world->packed, MIDNIGHT_MS + 400 * A_DAY_MS,
 					 INT64_MIN, &more, &err),
 			0);
 }
@@ -124,7 +153,7 @@ static void append(struct world *world, struct thing *thing, int64_t time_ms)
 			tuple_set(tuple, i, thing->values[i]);
 	commit.batches = (const struct batch *const[]){ batch };
 	assert_int_equal(store_append(world->memory, &commit, &ignored, &err), 0);
-	assert_int_equal(store_append(world->sqlite, &commit, &ignored, &err), 0);
+	assert_int_equal(store_append(world->packed, &commit, &ignored, &err), 0);
 }
 
 static int64_t draw_time(struct world *world)
@@ -320,14 +349,14 @@ static void ask(struct world *world, struct answer answers[3])
 	for (size_t i = 0; i < 3; i++)
 		answers[i].count = 0;
 	assert_int_equal(store_scan(world->memory, &whole, take, &answers[0], &err), 0);
-	assert_int_equal(store_scan(world->sqlite, &scan, take, &answers[1], &err), 0);
+	assert_int_equal(store_scan(world->packed, &scan, take, &answers[1], &err), 0);
 	assert_enough(&answers[0], &answers[1], &scan);
-	assert_int_equal(store_survey(world->sqlite, &scan.instance, 1, &scan, take_numbered,
+	assert_int_equal(store_survey(world->packed, &scan.instance, 1, &scan, take_numbered,
 				 &answers[2], &err),
 		0);
 	assert_same(&answers[1], &answers[2]);
 	answers[2].count = 0;
-	assert_int_equal(store_scan(world->sqlite, &whole, take, &answers[2], &err), 0);
+	assert_int_equal(store_scan(world->packed, &whole, take, &answers[2], &err), 0);
 	assert_same(&answers[0], &answers[2]);
 }
 
@@ -337,7 +366,7 @@ static void what_is_read_of_packed_days_is_enough(void **state)
 	struct world world;
 
 	assert_non_null(answers);
-	for (uint32_t seed = 1; seed <= WORLDS; seed++) {
+	for (uint32_t seed = 1; seed <= (cassandra_hosts ? WORLDS_OF_CASSANDRA : WORLDS); seed++) {
 		world_init(&world, seed);
 		fill(&world);
 		for (size_t i = 0; i < SCANS; i++) {
@@ -350,12 +379,13 @@ static void what_is_read_of_packed_days_is_enough(void **state)
 	free(answers);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_read_of_packed_days_is_enough),
 	};
 
+	cassandra_hosts = argc > 1 ? argv[1] : NULL;
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

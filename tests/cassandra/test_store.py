@@ -57,6 +57,14 @@ def test_what_any_store_must_do(cassandra):
     assert not made.stderr, made.stderr
 
 
+def test_what_is_read_of_summaries_is_enough(cassandra):
+    program = os.path.join(harness.BUILD, "src/store/thinned-test")
+    made = subprocess.run([program, f"{cassandra.address}:{cassandra.port}"], text=True,
+                          capture_output=True, timeout=600)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "\nok 1" in made.stdout, made.stdout
+
+
 def test_what_was_acknowledged_outlives_the_server(start, cassandra):
     server = start(CassandraServer, cassandra)
     assert server.questions.ask("status")[0]["store"] == "cassandra"
