@@ -293,11 +293,6 @@ MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *
 enum { SUMMARY_REST_MS = 2 * 60 * 60 * 1000, CLOCKS_APART_MS = 60 * 60 * 1000, SPAN_DAYS = 32 };
 
 /* May somebody have summarized the day by now? Servers' clocks are not farther apart. */
-static inline bool summary_is_due(int64_t day, int64_t now_ms)
-{
-	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS;
-}
-
 static inline bool summary_may_exist(int64_t day, int64_t now_ms)
 {
 	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS - CLOCKS_APART_MS;
