@@ -170,9 +170,6 @@ static void read_prepared(const struct cql_prepared *prepared)
 	require(prepared->id.size > 0 && prepared->id.size <= CQL_ID_MAX);
 	read_columns(&prepared->markers);
 	read_columns(&prepared->columns);
-	require(prepared->key_marker_count <= CQL_KEY_COLUMNS_MAX);
-	for (size_t i = 0; i < prepared->key_marker_count; i++)
-		require(prepared->key_markers[i] < prepared->markers.count);
 }
 
 static void read_schema_change(const struct cql_schema_change *change)

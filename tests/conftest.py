@@ -14,24 +14,34 @@ import harness  # noqa: E402
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts programs; those that still run at the end are stopped, and must end well."""
-    programs = []
-
-    def start_program(kind, *options, **keywords):
-        program = kind(tmp_path, *options, **keywords)
-        programs.append(program)
-        return program
-
-    yield start_program
-    failures = []
-    for program in reversed(programs):
-        try:
-            program.stop()
-        except AssertionError as failure:
-            failures.append(str(failure))
-    assert not failures, "\n".join(failures)
+    with harness.programs(tmp_path) as start_program:
+        yield start_program
 
 
 @pytest.fixture
 def server(start):
     return start(harness.Server, "server.retention_days=36500")
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def english(downloads):
+    from browser import Browser  # only its tests need Selenium
+
+    browser = Browser("en", downloads)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(english):
+    """Nothing is complained about; a test that expects complaints takes them away itself."""
+    english.size()
+    english.get_log("browser")
+    yield english
+    assert english.complaints() == []
+    english.get("about:blank")

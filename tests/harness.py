@@ -6,6 +6,7 @@ Nothing here waits for a fixed time: a start ends with the READY line, everythin
 line, an acknowledgement or a condition, each with a deadline that only a failure reaches.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -167,6 +168,27 @@ class Program(Process):
             return  # kill() was called
         assert self.process.returncode == 0, \
             f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
+
+
+@contextlib.contextmanager
+def programs(directory):
+    """Starts programs; those that still run at the end are stopped, and must end well."""
+    started = []
+
+    def start(kind, *options, **keywords):
+        started.append(kind(directory, *options, **keywords))
+        return started[-1]
+
+    failures = []
+    try:
+        yield start
+    finally:
+        for program in reversed(started):
+            try:
+                program.stop()
+            except AssertionError as failure:
+                failures.append(str(failure))
+    assert not failures, "\n".join(failures)
 
 
 class Questions:

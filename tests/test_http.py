@@ -5,6 +5,7 @@
 import http.client
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import urllib.parse
@@ -147,6 +148,33 @@ def test_only_this_host_may_ask_without_tokens(scene, start_api):
     assert web.get("/v1/metrics", headers={"Host": "attacker.example"})[0] == 403
 
 
+ELSEWHERE = "192.0.2.1"
+ASKING = """
+import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)
+connection.request("GET", "/v1/metrics", headers={"Host": "localhost"})
+print(connection.getresponse().status)
+"""
+
+
+def ask_at(api, address):
+    """The status, asked at that address, so from it, where the API's network namespace is."""
+    port = api.endpoints["http"].rsplit(":", 1)[1]
+    asked = subprocess.run(["nsenter", f"--net=/proc/{api.process.pid}/ns/net", "python3", "-c",
+                            ASKING, address, port], capture_output=True, text=True, check=True)
+    return int(asked.stdout)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nsenter"),
+                    reason="another address needs root, unshare and nsenter")
+def test_who_comes_from_elsewhere_needs_tokens(start):
+    setup = f"ip link set lo up && ip address add {ELSEWHERE}/32 dev lo && exec \"$0\" \"$@\""
+    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0", "api.http_host=0.0.0.0",
+                "api.http_port=8780", prefix=("unshare", "-n", "sh", "-c", setup))
+    assert ask_at(api, "127.0.0.1") == 200
+    assert ask_at(api, ELSEWHERE) == 403
+
+
 WINDOWED = ["/v1/usage", "/v1/series", "/v1/samples"]
 
 
@@ -203,13 +231,62 @@ def test_a_token_of_projects_sees_their_time_and_nothing_else(scene, tokens):
     assert webs["p3"].get("/v1/instances/i")[0] == 404
     assert webs["p3"].get("/v1/instances", {"project": "p1"})[0] == 403
     assert [entry["project_id"] for entry in webs["p2"].ok("/v1/instances/i")["history"]] == ["p2"]
-    for path in ("/v1/workers", "/v1/status"):
+    for path in ("/v1/workers", "/v1/status"):  # /metrics: test_metrics.py
         assert webs["p12"].get(path)[0] == 403 and webs["all"].get(path)[0] == 200
     assert webs["p3"].get("/v1/metrics")[0] == 200
     latest = {name: [entry["id"] for entry in web.ok("/v1/latest", from_=scene)["instances"]]
               for name, web in webs.items()}
     assert latest == {"all": [UUID, OTHER], "p1": [UUID], "p2": [], "p12": [UUID], "p3": [OTHER]}
     assert webs["p3"].get("/v1/latest", {"project": "p1"})[0] == 403
+
+
+def test_a_token_is_told_nothing_of_when_the_instance_was_another_projects(server, tokens):
+    _, _, webs = tokens
+    base = base_ms()
+    send_readings(server, minutes(base, [1, 1, 3, 3, 3, 1]) + [
+        dict(each, epoch="h1/b/1/3", start=base + 360_000)
+        for each in minutes(base + 360_000, [1, 1, 1, 1, 1])])
+    send_projects(server, base, changes=((-5_000, "p1"), (120_000, "p2"), (300_000, "p1"),
+                                         (570_000, "p2")))
+    window = {"from_": base // 1000, "to": base // 1000 + 570}
+
+    def told(web, kind, time):
+        return [entry[time] - base // 1000
+                for entry in webs[web].ok("/v1/instances/i", **window)[kind]]
+
+    assert told("all", "runs", "begin") == told("p1", "runs", "begin") == [0, 360]
+    assert told("p2", "runs", "begin") == [0]
+    assert told("all", "states", "at") == [0, 120, 300] and told("p2", "states", "at") == [120]
+    assert told("p1", "history", "since") == [-5, 300]
+    assert webs["p1"].ok("/v1/instances/i")["flavor_name"] == "fp1"
+    assert webs["p1"].ok("/v1/instances")["instances"][0]["flavor_name"] == "fp1"
+    [series] = webs["p2"].ok("/v1/series", id="i", metric="cpu", **window)["instances"][0]["series"]
+    assert (series["first"], series["last"]) == (base // 1000 + 120, base // 1000 + 240)
+
+    def latest(web):
+        [entry] = webs[web].ok("/v1/latest", from_=base // 1000, metric="cpu")["instances"]
+        return [time - base // 1000 for time, _ in entry["series"][0]["samples"]]
+
+    assert latest("all") == [540, 600] and latest("p2") == [600]
+
+
+def test_each_request_of_a_connection_has_a_token_of_its_own(scene, tokens):
+    _, _, webs = tokens
+    connection = webs["all"].connect()
+
+    def seen(token):
+        headers = {"Authorization": "Bearer " + token} if token else {}
+        connection.request("GET", "/v1/instances", headers=headers)
+        response = connection.getresponse()
+        assert not response.will_close
+        answer = json.loads(response.read())
+        return [entry["id"] for entry in answer["instances"]] if response.status == 200 \
+            else response.status
+
+    assert seen(webs["all"].token) == [UUID, OTHER]
+    assert seen(webs["p1"].token) == [UUID] and seen(webs["p3"].token) == [OTHER]
+    assert seen(None) == seen("kanyun_wrong") == 401
+    connection.close()
 
 
 def test_a_token_that_is_taken_away_is_worth_nothing(scene, tokens):

@@ -57,22 +57,30 @@ export function announce(text) {
 	document.getElementById("live").textContent = text;
 }
 
-// columns: [{ label, number, cell(row) }]; the first column heads its row.
+// columns: [{ label, number, cell(row) }]; the first column heads its row. On a narrow screen, rows that are
+// stacked have each cell in a line of its own, for a figure that is cut off reads as another one; the roles
+// say that it still is a table.
 export function table(caption, columns, rows, more = {}) {
-	const { isHidden, isWide } = more;
 	const head = h(
 		"tr",
-		null,
-		columns.map((column) => h("th", { scope: "col", class: column.number && "number" }, column.label)),
+		{ role: "row" },
+		columns.map((column) =>
+			h("th", { scope: "col", role: "columnheader", class: column.number && "number" }, column.label),
+		),
 	);
 	const body = rows.map((row) =>
 		h(
 			"tr",
-			{ class: more.rowClass?.(row) },
+			{ class: more.rowClass?.(row), role: "row" },
 			columns.map((column, i) =>
 				h(
 					i ? "td" : "th",
-					{ scope: i ? null : "row", class: column.number && "number", "data-label": column.label },
+					{
+						scope: i ? null : "row",
+						role: i ? "cell" : "rowheader",
+						class: column.number && "number",
+						"data-label": column.label,
+					},
 					column.cell(row),
 				),
 			),
@@ -81,13 +89,13 @@ export function table(caption, columns, rows, more = {}) {
 
 	return h(
 		"div",
-		{ class: isWide ? "scroll wide" : "scroll", tabindex: 0, role: "region", "aria-label": caption },
+		{ class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
 		h(
 			"table",
-			null,
-			h("caption", { class: isHidden && "hidden" }, caption),
-			h("thead", null, head),
-			h("tbody", null, body),
+			{ role: "table", class: more.isStacked && "stacked" },
+			h("caption", { class: more.isHidden && "hidden" }, caption),
+			h("thead", { role: "rowgroup" }, head),
+			h("tbody", { role: "rowgroup" }, body),
 		),
 	);
 }

@@ -111,15 +111,26 @@ export function time(seconds) {
 	);
 }
 
-// Without what is nothing: midnight has no time of day.
-export function day(seconds) {
-	return time(seconds)
-		.replace(/:00$/, "")
-		.replace(/ 00:00$/, "");
+// 2026-11-01 00:00: a period that ends there is without that day. Seconds only where there are any.
+export function minute(seconds) {
+	return time(seconds).replace(/:00$/, "");
 }
 
+// Without what is nothing: midnight has no time of day.
+export function day(seconds) {
+	return minute(seconds).replace(/ 00:00$/, "");
+}
+
+// Whole units, at least two of them but of the smallest.
 export function ago(seconds) {
-	return t("ago", { span: duration(Math.max(0, Math.round(seconds))) });
+	const [size, unit] = [
+		[86400, "days"],
+		[3600, "hours"],
+		[60, "minutes"],
+		[1, "seconds"],
+	].find(([size]) => seconds >= 2 * size || size === 1);
+
+	return t("ago", { span: `${number(Math.max(0, Math.floor(seconds / size)))} ${t("unit." + unit)}` });
 }
 
 export function metricName(name) {

@@ -201,7 +201,7 @@ function shadeKeys() {
 		h(
 			"span",
 			{ class: "key" },
-			h("i", { style: { background: `var(--shade-${kind})`, border: "1px solid var(--line)" } }),
+			h("i", { class: "of-" + kind, style: { background: `var(--shade-${kind})` } }),
 			text,
 		);
 

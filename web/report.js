@@ -11,6 +11,7 @@ import {
 	instanceName,
 	integer,
 	metricName,
+	minute,
 	number,
 	percent,
 	projectName,
@@ -182,6 +183,7 @@ function totalTable(totals) {
 			{ label: t("report.completes"), cell: (total) => completeBadge(total.complete) },
 		],
 		totals,
+		{ isStacked: true },
 	);
 }
 
@@ -416,7 +418,7 @@ function result(chosen, list, question, answers) {
 				"div",
 				null,
 				h("h2", { id: "result", tabindex: -1 }, t("report.of", { what })),
-				h("p", { class: "quiet" }, t("report.window", { from: day(from), to: day(to) })),
+				h("p", { class: "quiet" }, t("report.window", { from: minute(from), to: minute(to) })),
 			),
 			h(
 				"button",

@@ -44,6 +44,18 @@ static int measure(const struct cql_statement *statement, struct extent *extent)
 	return r;
 }
 
+int cql_call_measure(const struct cql_statement *statement, size_t *ret_size, struct error *err)
+{
+	struct extent extent = { 0 };
+	int r = measure(statement, &extent);
+
+	if (r < 0)
+		return error_set(
+			err, r, "a statement that is %s", r == -EMSGSIZE ? "too large" : "none");
+	*ret_size = extent.bytes + extent.values * sizeof(struct cql_value);
+	return 0;
+}
+
 /* Where the next copy goes. */
 struct room {
 	struct cql_value *values;
@@ -236,8 +248,12 @@ struct cql_call *cql_calls_take(struct cql_calls *calls)
 
 void cql_calls_join(struct cql_calls *calls, struct cql_calls *from)
 {
-	struct cql_call *call;
-
-	while ((call = cql_calls_take(from)))
-		cql_calls_append(calls, call);
+	if (!from->first)
+		return;
+	if (calls->last)
+		calls->last->next = from->first;
+	else
+		calls->first = from->first;
+	calls->last = from->last;
+	*from = (struct cql_calls){ 0 };
 }

@@ -38,6 +38,8 @@ struct cql_call {
 	struct cql_bytes paging_state;
 
 	struct cql_session *session;
+	size_t size; /* as cql_call_measure said */
+	uint64_t begin_us;
 	cql_done_fn done;
 	void *context;
 
@@ -52,8 +54,12 @@ struct cql_call {
 	struct cql_result *result;
 };
 
-/* `paging_state` is copied like all else. Adds its texts to `texts`. Returns 0; -EMSGSIZE; -ENOSPC;
- * -EINVAL; -ENOMEM. */
+/* What a statement is going to take in memory. Returns 0; -EMSGSIZE; -EINVAL. */
+MUST_CHECK int cql_call_measure(
+	const struct cql_statement *statement, size_t *ret_size, struct error *err);
+
+/* Of a statement that was measured. `paging_state` is copied like all else. Adds its texts to
+ * `texts`. Returns 0; -ENOSPC; -ENOMEM. */
 MUST_CHECK int cql_call_new(const struct cql_statement *statement, struct cql_bytes paging_state,
 	struct cql_texts *texts, struct cql_call **ret_call, struct error *err);
 struct cql_call *cql_call_free(struct cql_call *call);

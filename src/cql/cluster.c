@@ -180,62 +180,71 @@ int64_t cql_cluster_deadline_ms(const struct cql_cluster *cluster)
 struct look {
 	const struct cql_call *call;
 	int64_t now_ms;
-	bool may_wait;
+	bool takes_suspects;
+	bool is_any_ready, is_any_hopeful;
+	bool may_have_room_later;
 };
 
 static bool suits(struct look *look, const struct cql_node *node)
 {
 	if (cql_node_is_hopeful(node))
-		look->may_wait = true;
-	if (!node->is_local || !cql_node_is_ready(node) || cql_call_was_tried(look->call, node))
+		look->is_any_hopeful = true;
+	if (!node->is_local || !cql_node_is_ready(node))
 		return false;
-	look->may_wait = true;
-	return cql_node_has_room(node, look->now_ms);
+	look->is_any_ready = true;
+	if (cql_call_was_tried(look->call, node))
+		return false;
+	look->may_have_room_later = true;
+	return cql_node_has_room(node, look->now_ms) &&
+	       (look->takes_suspects || !cql_connection_is_suspect(node->connection));
 }
 
-static struct cql_node *choose_replica(struct cql_cluster *cluster, struct look *look)
+/* The first that suits of some nodes, given by their indexes or, without these, of all. */
+static struct cql_node *choose_of(
+	struct cql_cluster *cluster, struct look *look, const uint16_t *indexes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t place = (i + cluster->turn) % count;
+		struct cql_node *node = cluster->nodes[indexes ? indexes[place] : place];
+
+		if (suits(look, node))
+			return node;
+	}
+	return NULL;
+}
+
+static struct cql_node *choose(struct cql_cluster *cluster, struct look *look)
 {
 	uint16_t indexes[CQL_REPLICAS_MAX];
-	size_t count;
+	struct cql_node *node = NULL;
+	size_t count = 0;
 
-	if (!cluster->topology || !look->call->has_token)
-		return NULL;
-	count = cql_ring_replicas(cluster->topology->ring, &cluster->topology->replication,
-		look->call->token, indexes);
-	for (size_t i = 0; i < count; i++) {
-		struct cql_node *node = cluster->nodes[indexes[(i + cluster->turn) % count]];
-
-		if (suits(look, node))
-			return node;
-	}
-	return NULL;
-}
-
-static struct cql_node *choose_any(struct cql_cluster *cluster, struct look *look)
-{
-	for (size_t i = 0; i < cluster->count; i++) {
-		struct cql_node *node = cluster->nodes[(i + cluster->turn) % cluster->count];
-
-		if (suits(look, node))
-			return node;
-	}
-	return NULL;
+	if (cluster->topology && look->call->has_token)
+		count = cql_ring_replicas(cluster->topology->ring, &cluster->topology->replication,
+			look->call->token, indexes);
+	node = choose_of(cluster, look, indexes, count);
+	return node ? node : choose_of(cluster, look, NULL, cluster->count);
 }
 
 enum cql_choice cql_cluster_choose(
 	struct cql_cluster *cluster, const struct cql_call *call, struct cql_node **ret_node)
 {
-	struct look look = { call, now_ms(cluster), false };
+	struct look look = { .call = call, .now_ms = now_ms(cluster) };
 	struct cql_node *node;
 
 	cluster->turn++;
-	node = choose_replica(cluster, &look);
-	if (!node)
-		node = choose_any(cluster, &look);
-	if (!node)
-		return look.may_wait ? CQL_CHOICE_WAIT : CQL_CHOICE_NONE;
-	*ret_node = node;
-	return CQL_CHOICE_NODE;
+	node = choose(cluster, &look);
+	if (!node) {
+		look.takes_suspects = true;
+		node = choose(cluster, &look);
+	}
+	if (node) {
+		*ret_node = node;
+		return CQL_CHOICE_NODE;
+	}
+	if (look.may_have_room_later || (look.is_any_hopeful && !look.is_any_ready))
+		return CQL_CHOICE_WAIT;
+	return CQL_CHOICE_NONE;
 }
 
 /* One that is down agrees when it comes back. */

@@ -28,7 +28,7 @@ struct cql_cluster {
 
 enum cql_choice {
 	CQL_CHOICE_NODE = 0,
-	CQL_CHOICE_WAIT, /* none has room now, or one is being connected */
+	CQL_CHOICE_WAIT, /* none has room now; none is connected yet, and there is hope */
 	CQL_CHOICE_NONE, /* none that was not tried can be reached */
 };
 

@@ -3,18 +3,19 @@
 #include "cql/connection.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cql/greeting.h"
 #include "cql/request.h"
 #include "cql/transport.h"
 
-/* OPENING -> OFFERED (OPTIONS was asked) -> STARTED -> LOGGING_IN (where the node wants it) ->
- * READY; from each of them to CLOSED, which is the end. */
-enum state { OPENING, OFFERED, STARTED, LOGGING_IN, READY, CLOSED };
+/* OPENING -> GREETING -> READY; from each of them to CLOSED, which is the end. */
+enum state { OPENING, GREETING, READY, CLOSED };
 
 enum {
+	SUSPECT_MS = 1000,
 	IN_FLIGHT_MAX = 1024,
 	ABANDONED_MAX = 512, /* unanswered questions that make a node one that does not answer */
 	PIECES_MAX = 64,     /* read at one event, so that no node starves the others */
@@ -27,7 +28,8 @@ struct cql_connection {
 	char address[CQL_ADDRESS_TEXT_SIZE];
 	struct cql_transport *transport;
 	enum state state;
-	bool has_lz4; /* both sides */
+	struct cql_greeting greeting;
+	bool has_lz4; /* what goes out now is compressed */
 	int64_t opened_ms, heard_ms;
 	uint64_t sent_bytes; /* that were counted */
 
@@ -110,77 +112,34 @@ static bool ask(struct cql_connection *connection, struct cql_question *question
 	return true;
 }
 
-static void begin_with(struct cql_connection *connection, enum state next)
+/* What the greeting says next. The answer to STARTUP may be compressed, STARTUP itself not. */
+static void greet(struct cql_connection *connection)
 {
-	connection->state = next;
 	if (!ask(connection, &connection->beginning, &connection->frame, 0))
 		close_with(connection, -ENOMEM, "no memory");
+	connection->has_lz4 = connection->greeting.has_lz4;
 }
 
-static void offer(struct cql_connection *connection)
+static void begin(struct cql_connection *connection)
 {
-	buffer_clear(&connection->frame);
-	cql_request_options(&connection->frame);
-	begin_with(connection, OFFERED);
+	connection->state = GREETING;
+	cql_greeting_begin(&connection->greeting, &connection->frame);
+	greet(connection);
 }
 
-static void on_supported(struct cql_connection *connection, const struct cql_supported *supported)
-{
-	bool use_lz4 =
-		connection->options.use_lz4 && cql_supported_has(supported, "COMPRESSION", "lz4");
-
-	buffer_clear(&connection->frame);
-	cql_request_startup(&connection->frame, use_lz4);
-	begin_with(connection, STARTED);
-	connection->has_lz4 = use_lz4;
-}
-
-static void on_authenticate(struct cql_connection *connection)
-{
-	if (!connection->options.username || !connection->options.password) {
-		close_with(connection, -EACCES, "the node asks for a user name and a password");
-		return;
-	}
-	buffer_clear(&connection->frame);
-	cql_request_login(
-		&connection->frame, connection->options.username, connection->options.password);
-	begin_with(connection, LOGGING_IN);
-}
-
-static void on_ready(struct cql_connection *connection)
-{
-	connection->state = READY;
-	connection->options.counts->connects++;
-}
-
-static void on_refused(struct cql_connection *connection, const struct cql_error *error)
-{
-	int code = error->code == CQL_ERROR_CREDENTIALS || error->code == CQL_ERROR_UNAUTHORIZED
-			   ? -EACCES
-			   : -ECONNREFUSED;
-	struct error err = { 0 };
-
-	close_connection(connection, cql_error_describe(error, code, &err), &err);
-}
-
-/* Whether this opcode may come in this state. */
 static void go_on(struct cql_connection *connection, const struct cql_response *response)
 {
-	enum state state = connection->state;
+	struct error err = { 0 };
+	int r = cql_greeting_answer(&connection->greeting, response, &connection->frame, &err);
 
-	if (response->opcode == CQL_ERROR)
-		on_refused(connection, &response->error);
-	else if (response->opcode == CQL_SUPPORTED && state == OFFERED)
-		on_supported(connection, &response->supported);
-	else if (response->opcode == CQL_AUTHENTICATE && state == STARTED)
-		on_authenticate(connection);
-	else if ((response->opcode == CQL_READY && state == STARTED) ||
-		 (response->opcode == CQL_AUTH_SUCCESS && state == LOGGING_IN))
-		on_ready(connection);
-	else if (response->opcode == CQL_AUTH_CHALLENGE)
-		close_with(connection, -EACCES, "the node wants another way to log in than PLAIN");
-	else
-		close_with(connection, -EPROTO, "an answer that does not belong here");
+	if (r < 0) {
+		close_connection(connection, r, &err);
+	} else if (r == CQL_GREETING_READY) {
+		connection->state = READY;
+		connection->options.counts->connects++;
+	} else {
+		greet(connection);
+	}
 }
 
 static void on_beginning(struct cql_question *question, const struct cql_answer *answer)
@@ -236,6 +195,9 @@ int cql_connection_open(const struct cql_connection_options *options,
 		return -ENOMEM;
 	connection->options = *options;
 	connection->options.name = NULL;
+	connection->greeting = (struct cql_greeting){ .username = options->username,
+		.password = options->password,
+		.wants_lz4 = options->use_lz4 };
 	cql_address_print(&options->address, connection->address);
 	connection->opened_ms = connection->heard_ms = now_ms(connection);
 	connection->beginning.answer = on_beginning;
@@ -413,7 +375,7 @@ static void advance(struct cql_connection *connection)
 		cql_transport_sent_bytes(connection->transport) - connection->sent_bytes;
 	connection->sent_bytes = cql_transport_sent_bytes(connection->transport);
 	if (connection->state == OPENING && cql_transport_is_open(connection->transport)) {
-		offer(connection);
+		begin(connection);
 		if (connection->state != CLOSED)
 			advance(connection);
 	}
@@ -435,8 +397,6 @@ static void expire(struct cql_connection *connection)
 
 	while ((question = cql_streams_expire(&connection->streams, now_ms(connection)))) {
 		connection->options.counts->timeouts++;
-		if (connection->heard_ms <= question->asked_ms)
-			beat(connection);
 		question->answer(question, &answer);
 	}
 }
@@ -449,12 +409,31 @@ static bool is_silent(const struct cql_connection *connection)
 	       now_ms(connection) - since_ms >= connection->options.connect_timeout_ms;
 }
 
+/* When it becomes suspect if nothing is heard. */
+static int64_t suspect_ms(const struct cql_connection *connection)
+{
+	const struct cql_question *oldest = connection->streams.first;
+
+	return oldest ? MAX_OF(oldest->asked_ms, connection->heard_ms) + SUSPECT_MS : INT64_MAX;
+}
+
+bool cql_connection_is_suspect(const struct cql_connection *connection)
+{
+	return connection->state == READY && suspect_ms(connection) <= now_ms(connection);
+}
+
+static int64_t beat_ms(const struct cql_connection *connection)
+{
+	return MIN_OF(
+		suspect_ms(connection), connection->heard_ms + connection->options.heartbeat_ms);
+}
+
 static void tick_ready(struct cql_connection *connection)
 {
 	expire(connection);
 	if (is_silent(connection) || connection->streams.abandoned_count > ABANDONED_MAX)
 		close_with(connection, -ETIMEDOUT, "the node does not answer any more");
-	else if (now_ms(connection) - connection->heard_ms >= connection->options.heartbeat_ms)
+	else if (beat_ms(connection) <= now_ms(connection))
 		beat(connection);
 }
 
@@ -471,17 +450,17 @@ void cql_connection_tick(struct cql_connection *connection)
 
 int64_t cql_connection_deadline_ms(const struct cql_connection *connection)
 {
-	const struct cql_connection_options *options = &connection->options;
-	int64_t beat_ms = connection->heard_ms + options->heartbeat_ms;
+	int64_t next_ms;
 
 	if (connection->state == CLOSED)
 		return INT64_MAX;
 	if (connection->state != READY)
-		return connection->opened_ms + options->connect_timeout_ms;
-	if (connection->heartbeat_is_out)
-		beat_ms = MAX_OF(connection->heartbeat.asked_ms, connection->heard_ms) +
-			  options->connect_timeout_ms;
-	return MIN_OF(beat_ms, cql_streams_deadline(&connection->streams));
+		return connection->opened_ms + connection->options.connect_timeout_ms;
+	next_ms = connection->heartbeat_is_out
+			  ? MAX_OF(connection->heartbeat.asked_ms, connection->heard_ms) +
+				    connection->options.connect_timeout_ms
+			  : beat_ms(connection);
+	return MIN_OF(next_ms, cql_streams_deadline(&connection->streams));
 }
 
 bool cql_connection_is_ready(const struct cql_connection *connection)

@@ -80,6 +80,9 @@ int cql_connection_failure(const struct cql_connection *connection, struct error
 /* Ready, and neither too much in flight nor too much to be sent. */
 bool cql_connection_has_room(const struct cql_connection *connection);
 
+/* Nothing was heard for a while although something was asked: others are better asked first. */
+bool cql_connection_is_suspect(const struct cql_connection *connection);
+
 /* Asks with a whole plain frame. false: it is not ready, or has no stream free; the question is
  * then not kept. Else question->answer is called once, never within this call. */
 bool cql_connection_ask(struct cql_connection *connection, struct cql_question *question,

@@ -45,41 +45,70 @@ static void add_nodes(struct cql_control *control, bool are_ready)
 				cluster->nodes[i]->peer.name);
 }
 
-static void add_contact(struct cql_control *control, const struct cql_contact *contact)
+/* Those that are addresses. */
+static void add_numeric_contacts(struct cql_control *control)
 {
 	struct cql_address addresses[CQL_CONTACT_ADDRESSES_MAX];
-	size_t count = cql_contact_resolve(contact, addresses, &control->cluster->trouble);
 
-	for (size_t i = 0; i < count; i++)
-		add_candidate(control, &addresses[i], contact->host);
+	for (size_t i = 0; i < control->contact_count; i++)
+		if (cql_contact_is_numeric(&control->contacts[i]) &&
+			cql_contact_resolve(
+				&control->contacts[i], addresses, &control->cluster->trouble) > 0)
+			add_candidate(control, &addresses[0], control->contacts[i].host);
 }
 
-static bool is_connected(const struct cql_cluster *cluster)
-{
-	for (size_t i = 0; i < cluster->count; i++)
-		if (cql_node_is_ready(cluster->nodes[i]))
-			return true;
-	return false;
-}
-
-/* The nodes that answer, the contact points, the other nodes. */
+/* The nodes that answer, the contact points, the other nodes; only then what has to be looked up.
+ */
 static void begin_round(struct cql_control *control)
 {
-	bool may_block = !is_connected(control->cluster);
-
 	control->candidate_count = control->next = 0;
+	control->is_in_round = true;
+	control->has_looked_up = false;
 	add_nodes(control, true);
-	for (size_t i = 0; i < control->contact_count; i++)
-		if (may_block || cql_contact_is_numeric(&control->contacts[i]))
-			add_contact(control, &control->contacts[i]);
+	add_numeric_contacts(control);
 	add_nodes(control, false);
 }
 
 static void end_round(struct cql_control *control)
 {
-	control->candidate_count = control->next = 0;
+	control->is_in_round = false;
 	control->failures++;
 	control->retry_at_ms = now_ms(control) + cql_backoff_ms(control->failures);
+}
+
+static void begin_look_up(struct cql_control *control)
+{
+	struct cql_contact names[CQL_CONTACTS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < control->contact_count; i++)
+		if (!cql_contact_is_numeric(&control->contacts[i]))
+			names[count++] = control->contacts[i];
+	control->has_looked_up =
+		count == 0 || cql_resolver_new(names, count, control->wake_fd, &control->resolver,
+				      &control->cluster->trouble) < 0;
+}
+
+static void take_found(struct cql_control *control)
+{
+	const struct cql_found *found;
+	size_t count = cql_resolver_found(control->resolver, &found, &control->cluster->trouble);
+
+	for (size_t i = 0; i < count; i++)
+		add_candidate(control, &found[i].address, found[i].name);
+	control->resolver = cql_resolver_free(control->resolver);
+	control->has_looked_up = true;
+}
+
+/* Whether there may be more candidates now. */
+static bool look_up(struct cql_control *control)
+{
+	if (!control->resolver && !control->has_looked_up)
+		begin_look_up(control);
+	if (!control->resolver || !cql_resolver_is_done(control->resolver))
+		return false;
+	take_found(control);
+	return true;
 }
 
 static void on_event(void *context, const struct cql_event *event)
@@ -95,12 +124,10 @@ static void on_event(void *context, const struct cql_event *event)
 		cql_control_refresh(control, 0);
 }
 
-static void open_next(struct cql_control *control)
+static void open_candidates(struct cql_control *control)
 {
 	struct cql_connection_options options = control->cluster->connecting;
 
-	if (!control->candidate_count)
-		begin_round(control);
 	while (!control->connection && control->next < control->candidate_count) {
 		control->asked = control->candidates[control->next++];
 		options.address = control->asked.address;
@@ -111,7 +138,16 @@ static void open_next(struct cql_control *control)
 			    &options, &control->connection, &control->cluster->trouble) < 0)
 			options.counts->connect_failures++;
 	}
-	if (!control->connection)
+}
+
+static void open_next(struct cql_control *control)
+{
+	if (!control->is_in_round)
+		begin_round(control);
+	do
+		open_candidates(control);
+	while (!control->connection && look_up(control));
+	if (!control->connection && !control->resolver)
 		end_round(control);
 }
 
@@ -129,17 +165,15 @@ static void close_connection(struct cql_control *control)
 	control->has_answered = false;
 }
 
-/* One that had worked begins a new round, so that it is itself asked again. */
+/* After one that had worked a new round begins, so that it is itself asked again. */
 static void bury(struct cql_control *control)
 {
-	bool has_answered = control->has_answered;
-
+	if (control->has_answered) {
+		control->is_in_round = false;
+		control->retry_at_ms = now_ms(control) + cql_backoff_ms(1);
+	}
 	(void)cql_connection_failure(control->connection, &control->cluster->trouble);
 	close_connection(control);
-	if (has_answered)
-		control->candidate_count = control->next = 0;
-	else if (control->next == control->candidate_count)
-		end_round(control);
 }
 
 static void on_registered(struct cql_question *question, const struct cql_answer *answer)
@@ -229,22 +263,29 @@ static void ask_text(struct cql_control *control, enum cql_control_question whic
 	ask->is_out = cql_connection_ask(control->connection, &ask->question, &control->frame);
 }
 
-static void begin_refresh(struct cql_control *control)
+static void ask_replication(struct cql_control *control)
 {
 	struct buffer text;
 
-	control->begun = control->wanted;
-	control->refresh_at_ms = INT64_MAX;
-	ask_text(control, CQL_ASK_LOCAL, CQL_LOCAL_TEXT);
-	ask_text(control, CQL_ASK_PEERS, CQL_PEERS_TEXT);
-	if (!control->keyspace[0])
-		return;
 	buffer_init(&text, 256);
 	buffer_print(&text,
 		"SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '%s'",
 		control->keyspace);
-	ask_text(control, CQL_ASK_REPLICATION, (const char *)text.bytes);
+	if (buffer_check(&text) == 0)
+		ask_text(control, CQL_ASK_REPLICATION, (const char *)text.bytes);
 	buffer_deinit(&text);
+}
+
+static void begin_refresh(struct cql_control *control)
+{
+	control->begun = control->wanted;
+	control->refresh_at_ms = INT64_MAX;
+	ask_text(control, CQL_ASK_LOCAL, CQL_LOCAL_TEXT);
+	ask_text(control, CQL_ASK_PEERS, CQL_PEERS_TEXT);
+	if (control->keyspace[0])
+		ask_replication(control);
+	if (!is_refreshing(control))
+		cql_control_refresh(control, REFRESH_AGAIN_MS);
 }
 
 static void tick_ready(struct cql_control *control)
@@ -271,6 +312,7 @@ void cql_control_init(struct cql_control *control)
 void cql_control_deinit(struct cql_control *control)
 {
 	close_connection(control);
+	control->resolver = cql_resolver_free(control->resolver);
 	buffer_deinit(&control->frame);
 }
 
@@ -295,7 +337,7 @@ int64_t cql_control_deadline_ms(const struct cql_control *control)
 	int64_t refresh_ms = is_refreshing(control) ? INT64_MAX : control->refresh_at_ms;
 
 	if (!control->connection)
-		return control->retry_at_ms;
+		return control->resolver ? INT64_MAX : control->retry_at_ms;
 	if (cql_connection_is_closed(control->connection))
 		return 0;
 	if (!cql_connection_is_ready(control->connection))

@@ -3,9 +3,8 @@
 #pragma once
 
 /* One connection besides, to any node, that asks which nodes there are and is told when this
- * changes. When it ends, another node is asked: one that is known, or a contact point. Where names
- * must be looked up for that, it waits for the resolver, which happens only while no node is
- * connected. The session's thread. */
+ * changes. When it ends, another node is asked: one that is known, or a contact point. The
+ * session's thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 #include "cql/cluster.h"
 #include "cql/connection.h"
 #include "cql/contact.h"
+#include "cql/resolver.h"
 #include "cql/result.h"
 #include "cql/topology.h"
 
@@ -44,9 +44,12 @@ struct cql_control {
 	const struct cql_contact *contacts;
 	size_t contact_count;
 	char keyspace[CQL_KEYSPACE_SIZE]; /* "": none */
+	int wake_fd;                      /* an eventfd that lets cql_control_tick be called */
 	cql_topology_fn on_topology;
 	void *context;
 
+	bool is_in_round, has_looked_up;
+	struct cql_resolver *resolver;                  /* where names are being looked up */
 	struct cql_peer candidates[CQL_CANDIDATES_MAX]; /* of this round; address and name count */
 	size_t candidate_count, next;
 	unsigned int failures; /* rounds in which nobody answered, in a row */

@@ -15,7 +15,8 @@
 
 enum {
 	OVERLOAD_PAUSE_MS = 100,
-	FORGOTTEN_MAX = 3, /* a node that forgets a statement at once each time */
+	PASSED_OVER_MAX = 64, /* that cannot be sent now, before others are not looked at */
+	FORGOTTEN_MAX = 3,    /* a node that forgets a statement at once each time */
 };
 
 /* A text that is being prepared on a node. */
@@ -271,57 +272,75 @@ static void on_preparation_answer(struct cql_question *question, const struct cq
 	free(preparation);
 }
 
-static bool prepare(struct cql_session *session, struct cql_node *node, int number)
-{
-	struct preparation *preparation = calloc(1, sizeof(*preparation));
-
-	if (!preparation)
-		return false;
-	preparation->question.answer = on_preparation_answer;
-	preparation->session = session;
-	preparation->node = node;
-	preparation->number = number;
-	buffer_clear(&session->frame);
-	cql_request_prepare(&session->frame, session->texts.texts[number]);
-	if (!cql_connection_ask(node->connection, &preparation->question, &session->frame)) {
-		free(preparation);
-		return false;
-	}
-	node->texts[number].state = CQL_TEXT_ASKED;
-	return true;
-}
-
 enum placing {
 	PLACED,  /* sent, or waiting for the node */
 	NO_ROOM, /* not now */
-	UNFIT,   /* the call can never be sent; call->reason says why */
+	UNFIT,   /* it cannot be sent; call->r and call->reason say why */
 };
+
+static enum placing unfit(struct cql_call *call, int r, const char *text)
+{
+	call->r = error_set(&call->reason, r, "%s", text);
+	return UNFIT;
+}
+
+static enum placing ask(
+	struct cql_session *session, struct cql_call *call, struct cql_question *question)
+{
+	int r = buffer_check(&session->frame);
+
+	if (r < 0)
+		return unfit(
+			call, r, r == -EMSGSIZE ? "a statement that is too large" : "no memory");
+	return cql_connection_ask(call->node->connection, question, &session->frame) ? PLACED
+										     : NO_ROOM;
+}
+
+static enum placing prepare(struct cql_session *session, struct cql_call *call, int number)
+{
+	struct preparation *preparation = calloc(1, sizeof(*preparation));
+	enum placing placing;
+
+	if (!preparation)
+		return unfit(call, -ENOMEM, "no memory");
+	preparation->question.answer = on_preparation_answer;
+	preparation->session = session;
+	preparation->node = call->node;
+	preparation->number = number;
+	buffer_clear(&session->frame);
+	cql_request_prepare(&session->frame, session->texts.texts[number]);
+	placing = ask(session, call, &preparation->question);
+	if (placing == PLACED)
+		call->node->texts[number].state = CQL_TEXT_ASKED;
+	else
+		free(preparation);
+	return placing;
+}
 
 /* Asks for all its texts that the node does not know. */
 static enum placing place_preparations(
 	struct cql_session *session, struct cql_call *call, bool *ret_is_known)
 {
+	enum placing placing = PLACED;
 	bool is_known = true;
 
-	for (size_t i = 0; i < call->part_count; i++) {
+	for (size_t i = 0; placing == PLACED && i < call->part_count; i++) {
 		int number = call->parts[i].number;
 
 		if (number < 0 || call->node->texts[number].state == CQL_TEXT_KNOWN)
 			continue;
 		is_known = false;
-		if (call->node->texts[number].state == CQL_TEXT_UNKNOWN &&
-			!prepare(session, call->node, number))
-			return NO_ROOM;
+		if (call->node->texts[number].state == CQL_TEXT_UNKNOWN)
+			placing = prepare(session, call, number);
 	}
 	*ret_is_known = is_known;
-	return PLACED;
+	return placing;
 }
 
 static enum placing place(struct cql_session *session, struct cql_call *call)
 {
 	bool is_known = false;
 	enum placing placing = place_preparations(session, call, &is_known);
-	int r;
 
 	if (placing != PLACED)
 		return placing;
@@ -331,15 +350,10 @@ static enum placing place(struct cql_session *session, struct cql_call *call)
 	}
 	buffer_clear(&session->frame);
 	cql_call_encode(call, call->node, cql_node_text_id, &session->frame);
-	r = buffer_check(&session->frame);
-	if (r < 0) {
-		error_set(&call->reason, r, "a statement that is too large");
-		return UNFIT;
-	}
-	if (!cql_connection_ask(call->node->connection, &call->question, &session->frame))
-		return NO_ROOM;
-	call->attempts++;
-	return PLACED;
+	placing = ask(session, call, &call->question);
+	if (placing == PLACED)
+		call->attempts++;
+	return placing;
 }
 
 /* There is no node for it now; the reason of a former attempt is the better one. */
@@ -360,7 +374,7 @@ static enum cql_choice choose(struct cql_session *session, struct cql_call *call
 	return cql_cluster_choose(&session->cluster, call, &call->node);
 }
 
-/* false: nothing more can be sent now. Takes the call, or leaves it to the caller. */
+/* false: it cannot be sent now. Takes the call, or leaves it to the caller. */
 static bool send_or_end(struct cql_session *session, struct cql_call *call)
 {
 	enum cql_choice choice = choose(session, call);
@@ -375,23 +389,27 @@ static bool send_or_end(struct cql_session *session, struct cql_call *call)
 	call->question.answer = on_call_answer;
 	placing = place(session, call);
 	if (placing == UNFIT)
-		end(call, -EMSGSIZE, NULL);
+		end(call, call->r, NULL);
 	return placing != NO_ROOM;
 }
 
 void cql_dispatch(struct cql_session *session)
 {
+	struct cql_calls passed_over = { 0 };
 	struct cql_call *call;
+	size_t count = 0;
 
 	session->is_stirred = false;
-	while ((call = cql_calls_take(&session->waiting))) {
+	while (count < PASSED_OVER_MAX && (call = cql_calls_take(&session->waiting))) {
 		if (call->give_up_ms <= now_ms(session)) {
 			end_homeless(session, call, "no node took it in time");
 		} else if (!send_or_end(session, call)) {
-			cql_calls_prepend(&session->waiting, call);
-			return;
+			cql_calls_append(&passed_over, call);
+			count++;
 		}
 	}
+	cql_calls_join(&passed_over, &session->waiting);
+	session->waiting = passed_over;
 }
 
 int64_t cql_dispatch_deadline_ms(const struct cql_session *session)
@@ -417,7 +435,8 @@ void cql_dispatch_tell(struct cql_session *session)
 	struct cql_call *call;
 
 	while ((call = cql_calls_take(&session->ended))) {
-		cql_session_release(session);
+		histogram_add(&session->latency, stopwatch_us() - call->begin_us);
+		cql_session_release(session, call->size);
 		call->done(call->context, call->r, call->result, &call->reason);
 		cql_call_free(call);
 	}

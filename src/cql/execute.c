@@ -9,9 +9,14 @@
 /* Those who wait: what the session's thread is done with is handed to the caller's thread, in whose
  * memory it is kept. */
 
+/* Of one cql_execute_all: statements in flight, or answered and not seen by the caller. How many
+ * depends on how large the answers are. */
 enum {
-	WINDOW_MAX = 256
-}; /* statements of one cql_execute_all in flight, or answered and not seen */
+	WINDOW_MAX = 256,
+	WINDOW_FIRST = 32, /* before an answer was seen */
+	WINDOW_MIN = 4,
+	ANSWERS_MAX = 64 * 1024 * 1024, /* bytes of them, if all are as the largest so far */
+};
 
 struct gathering;
 
@@ -31,6 +36,7 @@ struct gathering {
 	struct item *items;
 	struct item *idle; /* the caller's thread only */
 	size_t out;        /* likewise: submitted, and not taken from `finished` */
+	size_t largest;    /* answer, in bytes */
 	int r;             /* the first failure */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -125,11 +131,28 @@ static int submit(struct gathering *gathering, size_t index, struct cql_bytes pa
 	return r;
 }
 
+static bool may_ask_more(const struct gathering *gathering)
+{
+	size_t window =
+		gathering->largest ? ANSWERS_MAX / gathering->largest : (size_t)WINDOW_FIRST;
+
+	/* One item is kept for the next page of what is delivered. */
+	return gathering->r == 0 && gathering->idle && gathering->idle->next &&
+	       gathering->out < MAX_OF(window, (size_t)WINDOW_MIN);
+}
+
+static void note_size(struct gathering *gathering, const struct item *item)
+{
+	if (item->result)
+		gathering->largest = MAX_OF(gathering->largest, cql_result_size(item->result));
+}
+
 /* The next page is asked for while the caller looks at this one. Waiting for a place does no harm:
  * the session's thread goes on meanwhile. */
 static void deliver(struct gathering *gathering, struct item *item, cql_each_fn each, void *context,
 	struct error *err)
 {
+	note_size(gathering, item);
 	if (gathering->r == 0 && item->r != 0)
 		gathering->r = error_set(err, item->r, "%s", error_text(&item->reason, item->r));
 	if (gathering->r == 0 && cql_result_has_more(item->result))
@@ -146,9 +169,7 @@ static int gather(struct gathering *gathering, size_t count, cql_each_fn each, v
 	size_t next = 0;
 
 	while (gathering->out || (next < count && gathering->r == 0)) {
-		/* One more is kept for the next page of what is delivered. */
-		while (next < count && gathering->r == 0 && gathering->idle &&
-			gathering->idle->next &&
+		while (next < count && may_ask_more(gathering) &&
 			submit(gathering, next, (struct cql_bytes){ 0 }, !gathering->out, err) == 0)
 			next++;
 		if (gathering->out)

@@ -18,6 +18,8 @@
 
 enum { INPUT_MAX = 32 * 1024 * 1024, TEXT_SIZE = 128, TEXTS_MAX = 32 };
 
+_Thread_local bool fake_node_is_here;
+
 struct held {
 	int16_t stream;
 	bool is_used;
@@ -715,6 +717,7 @@ static void *run(void *argument)
 	struct fake_node *node = argument;
 	struct pollfd items[FAKE_CONNECTIONS_MAX + 3];
 
+	fake_node_is_here = true;
 	for (;;) {
 		items[0] = (struct pollfd){ .fd = node->end_fd, .events = POLLIN };
 		items[1] = (struct pollfd){ .fd = node->listener, .events = POLLIN };

@@ -73,6 +73,9 @@ struct fake_node {
 	_Atomic unsigned int refusals;
 };
 
+/* Whether this thread is that of a fake node. */
+extern _Thread_local bool fake_node_is_here;
+
 void fake_node_start(struct fake_node *node);
 
 /* Closes all its connections and its port. It may be started again. */

@@ -2,8 +2,9 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #pragma once
 
-/* What the parts of a session share: session.c (its thread), dispatch.c (statements on that
- * thread), execute.c (those who wait for them). */
+/* What the parts of a session share: session.c (its life, its thread), dispatch.c (statements on
+ * that thread), execute.c (those who wait for statements), wait.c (those who wait for the cluster).
+ */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct cql_session {
 	size_t pending_max;
 	struct cql_tls *tls;
 	struct cql_counts counts;
+	struct histogram latency;
 	struct cql_texts texts;
 	int epoll_fd, wake_fd;
 	pthread_t thread;
@@ -46,7 +48,7 @@ struct cql_session {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	struct cql_calls submitted;
-	size_t pending;
+	size_t pending, pending_bytes, waiters; /* those who wait for a place */
 	int64_t last_timestamp_us;
 	bool is_stopping;
 	uint64_t refresh_wanted, refresh_done;
@@ -57,13 +59,16 @@ struct cql_session {
 
 /* session.c */
 
+/* Lets the thread look at what is guarded by the lock. */
+void cql_session_wake(struct cql_session *session);
+
 /* cql_submit, with the page to begin with. may_wait: blocks instead of CQL_BUSY. */
 MUST_CHECK int cql_session_submit(struct cql_session *session,
 	const struct cql_statement *statement, struct cql_bytes paging_state, bool may_wait,
 	cql_done_fn done, void *context, struct error *err);
 
-/* One less is pending. */
-void cql_session_release(struct cql_session *session);
+/* One of this size less is pending. */
+void cql_session_release(struct cql_session *session, size_t size);
 
 /* dispatch.c, on the thread */
 

@@ -170,20 +170,12 @@ static void read_rows(struct cursor *cursor, struct cql_rows *rows)
 	pass_cells(cursor, (uint64_t)rows->count * rows->columns.count);
 }
 
-static void read_key_markers(struct cursor *cursor, struct cql_prepared *prepared)
+/* Which markers make the partition key: callers give it themselves. */
+static void pass_key_markers(struct cursor *cursor)
 {
 	uint32_t count = cursor_read_u32(cursor);
 
-	if (count > CQL_KEY_COLUMNS_MAX) {
-		cursor->is_broken = true;
-		return;
-	}
-	prepared->key_marker_count = count;
-	for (uint32_t i = 0; i < count; i++) {
-		prepared->key_markers[i] = cursor_read_u16(cursor);
-		if (prepared->key_markers[i] >= prepared->markers.count)
-			cursor->is_broken = true;
-	}
+	(void)cursor_read_bytes(cursor, (size_t)count * 2);
 }
 
 static void read_prepared(struct cursor *cursor, struct cql_prepared *prepared)
@@ -196,7 +188,7 @@ static void read_prepared(struct cursor *cursor, struct cql_prepared *prepared)
 		cursor->is_broken = true;
 	flags = cursor_read_u32(cursor);
 	prepared->markers.count = read_column_count(cursor);
-	read_key_markers(cursor, prepared);
+	pass_key_markers(cursor);
 	read_columns(cursor, flags, &prepared->markers);
 	read_row_metadata(cursor, &prepared->columns, &unused);
 }

@@ -16,8 +16,7 @@
 enum {
 	CQL_COLUMNS_MAX = 256,
 	CQL_TYPE_DEPTH_MAX = 16, /* frozen<map<text, list<...>>> */
-	CQL_KEY_COLUMNS_MAX = 16,
-	CQL_ID_MAX = 64, /* bytes of a prepared statement's id; Cassandra's have 16 */
+	CQL_ID_MAX = 64,         /* bytes of a prepared statement's id; Cassandra's have 16 */
 };
 
 enum cql_type {
@@ -50,9 +49,8 @@ enum cql_type {
 
 struct cql_column {
 	struct cql_bytes keyspace, table, name;
-	enum cql_type type; /* may be one that this list does not know by name */
-	enum cql_type
-		inner[2]; /* of a list or set: its elements'; of a map: its keys' and values' */
+	enum cql_type type;     /* may be one that this list does not know by name */
+	enum cql_type inner[2]; /* of what is in a list or set; of a map's keys and values */
 };
 
 /* The columns of rows, or the markers of a prepared statement. */
@@ -86,9 +84,6 @@ bool cql_rows_next(struct cql_rows *rows, struct cql_value *ret_values);
 struct cql_prepared {
 	struct cql_bytes id; /* at most CQL_ID_MAX */
 	struct cql_columns markers;
-	/* Which markers make the partition key, in its order; 0: not all of it is bound. */
-	uint16_t key_markers[CQL_KEY_COLUMNS_MAX];
-	size_t key_marker_count;
 	struct cql_columns columns; /* of the rows to come */
 };
 

@@ -13,7 +13,6 @@ enum {
 
 enum query_flag {
 	WITH_VALUES = 0x01,
-	WITHOUT_METADATA = 0x02,
 	WITH_PAGE_SIZE = 0x04,
 	WITH_PAGING_STATE = 0x08,
 	WITH_SERIAL_CONSISTENCY = 0x10,
@@ -33,7 +32,7 @@ static size_t begin(struct buffer *to, enum cql_opcode opcode)
 	buffer_write_u8(to, CQL_PROTOCOL_VERSION);
 	buffer_write_u8(to, 0);
 	buffer_write_u16(to, 0);
-	buffer_write_u8(to, opcode);
+	buffer_write_u8(to, (uint8_t)opcode);
 	buffer_write_u32(to, 0);
 	return start;
 }
@@ -96,7 +95,6 @@ static uint8_t common_flags(const struct cql_parameters *parameters)
 static uint8_t query_flags(const struct cql_parameters *parameters)
 {
 	return (uint8_t)(common_flags(parameters) | (parameters->value_count ? WITH_VALUES : 0) |
-			 (parameters->skip_metadata ? WITHOUT_METADATA : 0) |
 			 (parameters->page_size > 0 ? WITH_PAGE_SIZE : 0) |
 			 (parameters->paging_state.size ? WITH_PAGING_STATE : 0));
 }

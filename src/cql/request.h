@@ -16,7 +16,7 @@
 
 enum {
 	CQL_VALUES_MAX = 65535, /* bound to one statement */
-	CQL_BATCH_MAX = 65535,  /* of one batch */
+	CQL_BATCH_MAX = 65535,  /* statements of one batch */
 };
 
 /* How a statement is to be run. All zero is: no values, consistency ANY (which no read accepts). */
@@ -28,7 +28,6 @@ struct cql_parameters {
 	int32_t page_size;             /* rows; 0: all in one page */
 	struct cql_bytes paging_state; /* of the page before; size 0: from the first row */
 	int64_t timestamp_us;          /* 0: the server's */
-	bool skip_metadata; /* rows without the columns' names: PREPARE's answer told them */
 };
 
 struct cql_batch_part {
@@ -54,7 +53,7 @@ void cql_request_query(
 void cql_request_prepare(struct buffer *to, const char *text);
 void cql_request_execute(
 	struct buffer *to, struct cql_bytes id, const struct cql_parameters *parameters);
-/* Unlogged. Of the parameters the values, the page and the metadata do not count. */
+/* Unlogged. Of the parameters the values and the page do not count. */
 void cql_request_batch(struct buffer *to, const struct cql_batch_part *parts, size_t count,
 	const struct cql_parameters *parameters);
 /* `events`: of enum cql_event_set. */

@@ -13,6 +13,7 @@ struct cql_result {
 	struct cql_rows walk;
 	bool has_row;
 	struct cql_value *values; /* of the present row */
+	size_t size;              /* of the body */
 	uint8_t body[];
 };
 
@@ -39,6 +40,7 @@ int cql_result_decode(const struct cql_frame *frame, const void *body, size_t si
 	if (!result)
 		return -ENOMEM;
 	memcpy(result->body, body, size);
+	result->size = size;
 	r = cql_response_decode(frame, result->body, size, &result->response, err);
 	if (r == 0 && result->response.opcode != CQL_RESULT)
 		r = error_set(err, -EPROTO, "an answer that does not belong here");
@@ -67,6 +69,11 @@ const struct cql_reply *cql_result_reply(const struct cql_result *result)
 size_t cql_result_rows(const struct cql_result *result)
 {
 	return has_rows(result) ? result->response.reply.rows.count : 0;
+}
+
+size_t cql_result_size(const struct cql_result *result)
+{
+	return sizeof(*result) + result->size;
 }
 
 size_t cql_result_columns(const struct cql_result *result)

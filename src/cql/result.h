@@ -30,6 +30,9 @@ bool cql_result_column(
 /* The index of the column of this name, -1 if there is none. */
 int cql_result_find(const struct cql_result *result, const char *name);
 
+/* Bytes that it takes. */
+size_t cql_result_size(const struct cql_result *result);
+
 /* Goes to the first row, then to the next; false after the last. */
 bool cql_result_next(struct cql_result *result);
 

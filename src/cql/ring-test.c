@@ -11,7 +11,10 @@
 
 #include <errno.h>
 
+#include <stdio.h>
+
 #include "base/buffer.h"
+#include "cql/response.h"
 #include "cql/ring.h"
 
 /* Two data centres, racks of different sizes, four tokens a node. */
@@ -267,6 +270,154 @@ static void what_is_no_map_is_refused(void **state)
 	assert_int_equal(replication.strategy, CQL_STRATEGY_OTHER);
 }
 
+/* --- a cluster --- */
+
+enum { FIVE = 5, RECORDING_MAX = 4096 };
+
+struct cluster {
+	uint8_t bytes[3][RECORDING_MAX];
+	int64_t tokens[FIVE][CQL_NODE_TOKENS_MAX];
+	char datacenters[FIVE][CQL_NAME_SIZE], racks[FIVE][CQL_NAME_SIZE];
+	struct cql_ring_node nodes[FIVE];
+	size_t count;
+};
+
+static struct cql_rows load_rows(const char *name, uint8_t bytes[RECORDING_MAX])
+{
+	struct cql_response response;
+	struct cql_frame frame;
+	char path[4096];
+	FILE *file;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/%s", CORPUS, name);
+	file = fopen(path, "re");
+	if (!file)
+		fail_msg("cannot open %s", path);
+	size = fread(bytes, 1, RECORDING_MAX, file);
+	fclose(file);
+	assert_int_equal(cql_frame_decode(bytes, &frame, NULL), 0);
+	assert_int_equal(cql_response_decode(&frame, bytes + CQL_FRAME_HEADER_SIZE,
+				 size - CQL_FRAME_HEADER_SIZE, &response, NULL),
+		0);
+	return response.reply.rows;
+}
+
+static struct cql_value column_of(
+	const struct cql_rows *rows, const struct cql_value *values, const char *name)
+{
+	int index = cql_columns_find(&rows->columns, name);
+
+	assert_true(index >= 0);
+	return values[index];
+}
+
+/* Node 127.0.0.1 becomes number 0 and so on. */
+static void add_node(
+	struct cluster *cluster, const struct cql_rows *rows, const struct cql_value *values)
+{
+	struct cql_address address;
+	size_t count, index;
+
+	assert_int_equal(cql_read_inet(column_of(rows, values, "rpc_address"), &address), 0);
+	index = address.bytes[3] - 1u;
+	assert_true(index < FIVE);
+	assert_int_equal(
+		cql_tokens_read(column_of(rows, values, "tokens"), cluster->tokens[index], &count),
+		0);
+	assert_int_equal(cql_read_text(column_of(rows, values, "data_center"),
+				 cluster->datacenters[index], CQL_NAME_SIZE),
+		0);
+	assert_int_equal(cql_read_text(column_of(rows, values, "rack"), cluster->racks[index],
+				 CQL_NAME_SIZE),
+		0);
+	cluster->nodes[index] = (struct cql_ring_node){ cluster->datacenters[index],
+		cluster->racks[index], cluster->tokens[index], count };
+	cluster->count++;
+}
+
+static void add_nodes(struct cluster *cluster, const char *name, uint8_t *bytes)
+{
+	struct cql_value values[CQL_COLUMNS_MAX];
+	struct cql_rows rows = load_rows(name, bytes);
+
+	while (cql_rows_next(&rows, values))
+		add_node(cluster, &rows, values);
+}
+
+static struct cql_replication find_replication(struct cluster *cluster, const char *keyspace)
+{
+	struct cql_rows rows = load_rows("keyspaces-five", cluster->bytes[2]);
+	struct cql_value values[CQL_COLUMNS_MAX];
+	struct cql_replication replication = { .factor = 0 };
+	char name[64];
+
+	while (cql_rows_next(&rows, values)) {
+		assert_int_equal(cql_read_text(values[0], name, sizeof(name)), 0);
+		if (strcmp(name, keyspace) == 0)
+			assert_int_equal(cql_replication_read(values[1], &replication), 0);
+	}
+	return replication;
+}
+
+static void assert_order(const struct cql_ring *ring, const struct cql_replication *replication,
+	int64_t token, const char *expected)
+{
+	uint16_t replicas[CQL_REPLICAS_MAX];
+	size_t count = cql_ring_replicas(ring, replication, token, replicas);
+
+	assert_int_equal(count, strlen(expected));
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(replicas[i], expected[i] - '1');
+}
+
+/* Five nodes of Cassandra 5.0.9, in dc1 (racks r1, r1, r2) and dc2 (r1, r2), four tokens each: what
+ * they say of themselves, and the replicas of `nodetool describering` for a keyspace with three
+ * copies in dc1 and two in dc2, one with two and one, and one of SimpleStrategy with three. */
+static void a_cluster_keeps_its_partitions_where_it_says(void **state)
+{
+	static const struct {
+		int64_t token;
+		const char *three_two, *two_one, *simple;
+	} expected[] = {
+		{ -7746014838752938012, "21453", "243", "214" },
+		{ -7483039869546357466, "12453", "143", "124" },
+		{ -6285890039875575060, "24531", "243", "245" },
+		{ -4306307605772095575, "42531", "423", "425" },
+		{ -4252961538128254291, "42531", "423", "425" },
+		{ -3709963192641349891, "25341", "253", "253" },
+		{ -3365796223499172565, "53412", "531", "534" },
+		{ -3354873888239923408, "34512", "341", "345" },
+		{ -1551117082307823696, "43512", "431", "435" },
+		{ -1473154686763869276, "35142", "351", "351" },
+		{ -1321359771218531263, "51342", "513", "513" },
+		{ 50542068099503608, "13542", "135", "135" },
+		{ 252498729252109526, "35412", "351", "354" },
+		{ 1270991428379804699, "54123", "513", "541" },
+		{ 2815192066244430848, "41253", "413", "412" },
+		{ 4667826429773780776, "12534", "153", "125" },
+		{ 6213066161291498402, "25314", "253", "253" },
+		{ 6845632781579528932, "53124", "531", "531" },
+		{ 7445823532453488151, "31245", "314", "312" },
+		{ 8142098334082846396, "12453", "143", "124" },
+	};
+	static struct cluster cluster;
+	CLEANUP(cql_ring_free) struct cql_ring *ring = NULL;
+	struct cql_replication three_two = find_replication(&cluster, "n32");
+	struct cql_replication two_one = find_replication(&cluster, "n21");
+	struct cql_replication simple = find_replication(&cluster, "s3");
+
+	add_nodes(&cluster, "local-five", cluster.bytes[0]);
+	add_nodes(&cluster, "peers-five", cluster.bytes[1]);
+	assert_int_equal(cluster.count, FIVE);
+	ring = ring_of(cluster.nodes, FIVE);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		assert_order(ring, &three_two, expected[i].token, expected[i].three_two);
+		assert_order(ring, &two_one, expected[i].token, expected[i].two_one);
+		assert_order(ring, &simple, expected[i].token, expected[i].simple);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +430,7 @@ int main(void)
 		cmocka_unit_test(tokens_are_numbers_in_text),
 		cmocka_unit_test(a_node_has_at_most_so_many_tokens),
 		cmocka_unit_test(what_is_no_map_is_refused),
+		cmocka_unit_test(a_cluster_keeps_its_partitions_where_it_says),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

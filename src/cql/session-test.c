@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 /* Sessions with nodes that misbehave (cql/fake-node.h). Two nodes share the ring: the first has the
  * tokens up to 0, the second those above. */
 
-enum { LONG_MS = 20 * 1000, SHORT_MS = 500 };
+enum { LONG_MS = 20 * 1000, SHORT_MS = 1500 };
 
 static struct fake_node nodes[2];
 static struct cql_options options;
@@ -85,8 +86,6 @@ static void connect_session(void)
 
 static int tear_down(void **state)
 {
-	if (err.text[0])
-		print_message("# %s\n", err.text);
 	session = cql_session_free(session);
 	for (size_t i = 0; i < 2; i++)
 		if (nodes[i].thread)
@@ -109,7 +108,7 @@ static void wait_until(bool (*is_so)(void))
 
 	while (!is_so()) {
 		assert_true(clock_monotonic_ms(clock_system()) < end_ms);
-		sched_yield();
+		poll(NULL, 0, 5);
 	}
 }
 
@@ -138,6 +137,11 @@ static void assert_error_has(const char *text)
 		fail_msg("'%s' does not say '%s'", err.text, text);
 }
 
+static bool both_are_connected(void)
+{
+	return count().nodes_connected == 2;
+}
+
 static void a_row_is_read(void **state)
 {
 	CLEANUP(cql_result_free) struct cql_result *result = NULL;
@@ -156,6 +160,22 @@ static void a_row_is_read(void **state)
 	assert_true(cql_is_null(cql_result_value(result, 1)));
 	assert_false(cql_result_next(result));
 	assert_false(cql_result_has_more(result));
+}
+
+static void a_host_may_be_a_name(void **state)
+{
+	start_node();
+	snprintf(hosts, sizeof(hosts), "nowhere.invalid,localhost:%d", nodes[0].port);
+	connect_session();
+	assert_int_equal(execute("ok", true), 0);
+}
+
+static void a_name_that_is_not_found_is_told(void **state)
+{
+	snprintf(hosts, sizeof(hosts), "nowhere.invalid");
+	start_session();
+	assert_int_equal(execute("ok", true), CQL_UNAVAILABLE);
+	assert_error_has("'nowhere.invalid' is not found");
 }
 
 static void what_is_asked_before_a_node_is_connected_waits_for_it(void **state)
@@ -262,8 +282,7 @@ static void what_was_surely_not_done_is_sent_again_in_any_case(void **state)
 {
 	start_both_nodes();
 	connect_session();
-	while (count().nodes_connected < 2)
-		sched_yield();
+	wait_until(both_are_connected);
 	nodes[0].refusals = 0;
 	nodes[1].refusals = 1000;
 	for (int i = 0; i < 4; i++)
@@ -275,8 +294,7 @@ static void what_one_node_cannot_do_another_does(void **state)
 {
 	start_both_nodes();
 	connect_session();
-	while (count().nodes_connected < 2)
-		sched_yield();
+	wait_until(both_are_connected);
 	nodes[1].refusals = 1000;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(execute("unavailable 1000", true), 0);
@@ -289,6 +307,20 @@ static void what_one_node_cannot_do_another_does(void **state)
 static bool is_connected_again(void)
 {
 	return count().nodes_connected == 1 && count().disconnects == 1;
+}
+
+/* The second node is being connected all the time, which is no reason for anybody to wait. */
+static void who_was_refused_by_all_that_are_connected_is_told_at_once(void **state)
+{
+	int64_t begin_ms = clock_monotonic_ms(clock_system());
+
+	nodes[1].manner = FAKE_MUTE;
+	start_both_nodes();
+	connect_session();
+	assert_int_equal(execute("unavailable 1000", true), CQL_UNAVAILABLE);
+	assert_error_has("not now");
+	assert_int_equal(execute("ok", true), 0);
+	assert_true(clock_monotonic_ms(clock_system()) - begin_ms < LONG_MS / 2);
 }
 
 /* Each of these ends the connection, and nothing else. */
@@ -405,11 +437,6 @@ static void a_node_that_comes_back_is_used_again(void **state)
 	assert_int_equal(execute("ok", true), 0);
 }
 
-static bool both_are_connected(void)
-{
-	return count().nodes_connected == 2;
-}
-
 static void a_statement_goes_to_its_replica(void **state)
 {
 	int expected[2] = { 0, 0 };
@@ -481,6 +508,22 @@ static void the_death_of_one_node_is_not_seen(void **state)
 	nodes[0].thread = 0;
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(execute("ok", true), 0);
+}
+
+/* Long before the time-out of a statement, which is sent again. */
+static void a_node_that_stands_still_is_left_soon(void **state)
+{
+	int64_t begin_ms = clock_monotonic_ms(clock_system());
+
+	options.connect_timeout_ms = SHORT_MS;
+	start_both_nodes();
+	connect_session();
+	wait_until(both_are_connected);
+	nodes[0].is_mute = true;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(execute("ok", true), 0);
+	assert_true(clock_monotonic_ms(clock_system()) - begin_ms < LONG_MS / 2);
+	assert_int_equal(count().timeouts, 0);
 }
 
 static void nodes_agree_on_a_schema(void **state)
@@ -629,6 +672,27 @@ static void *execute_ok(void *context)
 	return (void *)(intptr_t)cql_execute(session, &statement, NULL, NULL);
 }
 
+static void statements_that_are_large_wait_for_each_other(void **state)
+{
+	static uint8_t bytes[15 * 1024 * 1024];
+	struct cql_value value = cql_blob(bytes, sizeof(bytes));
+	struct cql_statement silent = { .text = "silent ?", .values = &value, .value_count = 1 };
+	size_t accepted = 0;
+	int r;
+
+	sem_init(&done, 0, 0);
+	start_node();
+	connect_session();
+	while ((r = cql_submit(session, &silent, on_done, NULL, &err)) == 0)
+		accepted++;
+	assert_int_equal(r, CQL_BUSY);
+	assert_int_equal(accepted, CQL_PENDING_BYTES_MAX / sizeof(bytes));
+	cql_session_stop(session);
+	for (size_t i = 0; i < accepted; i++)
+		sem_wait(&done);
+	sem_destroy(&done);
+}
+
 static void more_than_may_be_pending_waits_or_is_refused(void **state)
 {
 	struct cql_statement silent = { .text = "silent" };
@@ -696,6 +760,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		WITH_NODES(a_row_is_read),
+		WITH_NODES(a_host_may_be_a_name),
+		WITH_NODES(a_name_that_is_not_found_is_told),
 		WITH_NODES(what_is_asked_before_a_node_is_connected_waits_for_it),
 		WITH_NODES(a_refusal_is_an_error_with_the_servers_text),
 		WITH_NODES(a_stream_is_used_again_only_after_its_late_answer),
@@ -707,6 +773,7 @@ int main(void)
 		WITH_NODES(what_is_not_idempotent_is_sent_once),
 		WITH_NODES(what_was_surely_not_done_is_sent_again_in_any_case),
 		WITH_NODES(what_one_node_cannot_do_another_does),
+		WITH_NODES(who_was_refused_by_all_that_are_connected_is_told_at_once),
 		WITH_NODES(whatever_a_node_sends_the_session_goes_on),
 		WITH_NODES(a_damaged_answer_fails_alone),
 		WITH_NODES(a_password_is_given),
@@ -724,6 +791,7 @@ int main(void)
 		WITH_NODES(a_data_centre_without_nodes_is_told),
 		WITH_NODES(a_new_node_is_learnt_of_by_an_event),
 		WITH_NODES(the_death_of_one_node_is_not_seen),
+		WITH_NODES(a_node_that_stands_still_is_left_soon),
 		WITH_NODES(nodes_agree_on_a_schema),
 		WITH_NODES(compression_is_used_where_both_have_it),
 		WITH_NODES(compression_is_not_used_where_the_node_lacks_it),
@@ -732,10 +800,12 @@ int main(void)
 		WITH_NODES(one_failure_among_many_is_told),
 		WITH_NODES(a_batch_prepares_what_it_needs),
 		WITH_NODES(what_is_too_large_is_refused),
+		WITH_NODES(statements_that_are_large_wait_for_each_other),
 		WITH_NODES(more_than_may_be_pending_waits_or_is_refused),
 		WITH_NODES(a_stopped_session_lets_nobody_wait),
 		WITH_NODES(wrong_options_are_refused),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -25,7 +24,7 @@ enum {
 	CONNECT_TIMEOUT_MS = 5 * 1000,
 	REQUEST_TIMEOUT_MS = 10 * 1000,
 	HEARTBEAT_MS = 15 * 1000,
-	AGREEMENT_AGAIN_MS = 200,
+	NEWS_AGAIN_MS = 1000, /* where there was no memory for them */
 	EVENTS_MAX = 64,
 	TURN_MAX_MS = 60 * 1000,
 };
@@ -35,7 +34,7 @@ static const struct clock *clock_of(const struct cql_session *session)
 	return session->cluster.connecting.clock;
 }
 
-static void wake(struct cql_session *session)
+void cql_session_wake(struct cql_session *session)
 {
 	uint64_t one = 1;
 	ssize_t written = write(session->wake_fd, &one, sizeof(one));
@@ -66,9 +65,11 @@ static void take_submitted(struct cql_session *session)
 
 static void take_news(struct cql_session *session)
 {
-	if (session->news &&
-		cql_cluster_update(&session->cluster, &session->news, &session->waiting) < 0)
-		session->news = cql_topology_free(session->news); /* the next one */
+	if (!session->news ||
+		cql_cluster_update(&session->cluster, &session->news, &session->waiting) == 0)
+		return;
+	session->news = cql_topology_free(session->news);
+	cql_control_refresh(&session->control, NEWS_AGAIN_MS);
 }
 
 /* What those who wait want to know. */
@@ -220,6 +221,7 @@ static void init_control(struct cql_session *session, size_t contact_count)
 	session->control.cluster = &session->cluster;
 	session->control.contacts = session->contacts;
 	session->control.contact_count = contact_count;
+	session->control.wake_fd = session->wake_fd;
 	session->control.on_topology = on_topology;
 	session->control.context = session;
 	cql_control_init(&session->control);
@@ -286,7 +288,7 @@ void cql_session_stop(struct cql_session *session)
 	pthread_cond_broadcast(&session->changed);
 	pthread_mutex_unlock(&session->lock);
 	if (session->wake_fd >= 0)
-		wake(session);
+		cql_session_wake(session);
 }
 
 struct cql_session *cql_session_free(struct cql_session *session)
@@ -321,17 +323,34 @@ static int64_t next_timestamp_us(struct cql_session *session)
 	return session->last_timestamp_us;
 }
 
-/* Under the lock. Returns 0; CQL_BUSY; CQL_UNAVAILABLE. */
-static int take_place(struct cql_session *session, bool may_wait, struct error *err)
+/* Under the lock. One is always taken, however large. */
+static bool has_place(const struct cql_session *session, size_t size)
 {
-	while (may_wait && !session->is_stopping && session->pending >= session->pending_max)
+	return session->pending == 0 ||
+	       (session->pending < session->pending_max &&
+		       session->pending_bytes + size <= CQL_PENDING_BYTES_MAX);
+}
+
+/* Returns 0; CQL_BUSY; CQL_UNAVAILABLE. */
+static int take_place(struct cql_session *session, size_t size, bool may_wait, struct error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&session->lock);
+	session->waiters++;
+	while (may_wait && !session->is_stopping && !has_place(session, size))
 		pthread_cond_wait(&session->changed, &session->lock);
+	session->waiters--;
 	if (session->is_stopping)
-		return error_set(err, CQL_UNAVAILABLE, "the session was stopped");
-	if (session->pending >= session->pending_max)
-		return CQL_BUSY;
-	session->pending++;
-	return 0;
+		r = error_set(err, CQL_UNAVAILABLE, "the session was stopped");
+	else if (!has_place(session, size))
+		r = CQL_BUSY;
+	if (r == 0) {
+		session->pending++;
+		session->pending_bytes += size;
+	}
+	pthread_mutex_unlock(&session->lock);
+	return r;
 }
 
 /* Under the lock. */
@@ -346,7 +365,7 @@ static void enqueue(struct cql_session *session, struct cql_call *call)
 	cql_calls_append(&session->submitted, call);
 	session->counts.requests++;
 	if (was_empty)
-		wake(session);
+		cql_session_wake(session);
 }
 
 static int try_enqueue(struct cql_session *session, struct cql_call *call, struct error *err)
@@ -361,28 +380,39 @@ static int try_enqueue(struct cql_session *session, struct cql_call *call, struc
 	return is_stopping ? error_set(err, CQL_UNAVAILABLE, "the session was stopped") : 0;
 }
 
+static int submit_placed(struct cql_session *session, const struct cql_statement *statement,
+	struct cql_bytes paging_state, size_t size, cql_done_fn done, void *context,
+	struct error *err)
+{
+	struct cql_call *call = NULL;
+	int r = cql_call_new(statement, paging_state, &session->texts, &call, err);
+
+	if (r < 0)
+		return r;
+	call->size = size;
+	call->begin_us = stopwatch_us();
+	call->done = done;
+	call->context = context;
+	r = try_enqueue(session, call, err);
+	if (r != 0)
+		cql_call_free(call);
+	return r;
+}
+
 int cql_session_submit(struct cql_session *session, const struct cql_statement *statement,
 	struct cql_bytes paging_state, bool may_wait, cql_done_fn done, void *context,
 	struct error *err)
 {
-	struct cql_call *call = NULL;
-	int r;
+	size_t size = 0;
+	int r = cql_call_measure(statement, &size, err);
 
-	pthread_mutex_lock(&session->lock);
-	r = take_place(session, may_wait, err);
-	pthread_mutex_unlock(&session->lock);
+	if (r == 0)
+		r = take_place(session, size, may_wait, err);
 	if (r != 0)
 		return r;
-	r = cql_call_new(statement, paging_state, &session->texts, &call, err);
-	if (r == 0) {
-		call->done = done;
-		call->context = context;
-		r = try_enqueue(session, call, err);
-	}
-	if (r != 0) {
-		cql_call_free(call);
-		cql_session_release(session);
-	}
+	r = submit_placed(session, statement, paging_state, size, done, context, err);
+	if (r != 0)
+		cql_session_release(session, size);
 	return r;
 }
 
@@ -393,93 +423,14 @@ int cql_submit(struct cql_session *session, const struct cql_statement *statemen
 		session, statement, (struct cql_bytes){ 0 }, false, done, context, err);
 }
 
-void cql_session_release(struct cql_session *session)
+void cql_session_release(struct cql_session *session, size_t size)
 {
 	pthread_mutex_lock(&session->lock);
-	if (session->pending-- == session->pending_max)
+	session->pending--;
+	session->pending_bytes -= size;
+	if (session->waiters)
 		pthread_cond_broadcast(&session->changed);
 	pthread_mutex_unlock(&session->lock);
-}
-
-static struct timespec in_ms(int64_t ms)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	time.tv_sec += ms / 1000;
-	time.tv_nsec += ms % 1000 * 1000000;
-	if (time.tv_nsec >= 1000000000) {
-		time.tv_nsec -= 1000000000;
-		time.tv_sec++;
-	}
-	return time;
-}
-
-/* Under the lock. */
-static int say_unavailable(
-	const struct cql_session *session, const char *otherwise, struct error *err)
-{
-	if (session->is_stopping)
-		return error_set(err, CQL_UNAVAILABLE, "the session was stopped");
-	return error_set(err, CQL_UNAVAILABLE, "%s",
-		session->trouble.text[0] ? session->trouble.text : otherwise);
-}
-
-int cql_session_wait(struct cql_session *session, int64_t timeout_ms, struct error *err)
-{
-	struct timespec until = in_ms(timeout_ms);
-	int r = 0;
-
-	pthread_mutex_lock(&session->lock);
-	while (r == 0 && !session->is_connected && !session->is_stopping)
-		r = pthread_cond_timedwait(&session->changed, &session->lock, &until);
-	r = session->is_connected && !session->is_stopping
-		    ? 0
-		    : say_unavailable(session, "no node answers", err);
-	pthread_mutex_unlock(&session->lock);
-	return r;
-}
-
-/* Under the lock. Whether a topology was read that is as new as this call, before `until`. */
-static bool refresh(struct cql_session *session, const struct timespec *until)
-{
-	uint64_t wanted = ++session->refresh_wanted;
-	int r = 0;
-
-	wake(session);
-	while (r == 0 && session->refresh_done < wanted && !session->is_stopping)
-		r = pthread_cond_timedwait(&session->changed, &session->lock, until);
-	return session->refresh_done >= wanted && !session->is_stopping;
-}
-
-/* Under the lock. */
-static void wait_a_little(struct cql_session *session, const struct timespec *until)
-{
-	struct timespec end = in_ms(AGREEMENT_AGAIN_MS);
-	int r = 0;
-
-	if (end.tv_sec > until->tv_sec)
-		end = *until;
-	while (r == 0 && !session->is_stopping)
-		r = pthread_cond_timedwait(&session->changed, &session->lock, &end);
-}
-
-int cql_schema_agreement(struct cql_session *session, int64_t timeout_ms, struct error *err)
-{
-	struct timespec until = in_ms(timeout_ms);
-	bool is_agreed = false;
-	int r = 0;
-
-	pthread_mutex_lock(&session->lock);
-	while (!is_agreed && refresh(session, &until)) {
-		is_agreed = session->is_agreed;
-		if (!is_agreed)
-			wait_a_little(session, &until);
-	}
-	if (!is_agreed)
-		r = say_unavailable(session, "the nodes do not agree on the schema", err);
-	pthread_mutex_unlock(&session->lock);
-	return r;
 }
 
 void cql_session_counters(struct cql_session *session, struct cql_counters *ret_counters)
@@ -505,6 +456,11 @@ void cql_session_counters(struct cql_session *session, struct cql_counters *ret_
 	pthread_mutex_lock(&session->lock);
 	ret_counters->pending = session->pending;
 	pthread_mutex_unlock(&session->lock);
+}
+
+const struct histogram *cql_session_latency(const struct cql_session *session)
+{
+	return &session->latency;
 }
 
 void cql_session_trouble(struct cql_session *session, struct error *ret_trouble)

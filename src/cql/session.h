@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/macros.h"
 #include "cql/frame.h"
 #include "cql/value.h"
@@ -30,7 +31,7 @@ struct cql_result;
 enum cql_outcome {
 	CQL_OK = 0,
 	CQL_UNAVAILABLE, /* no node did it now, or none answered; asking later may help */
-	CQL_BUSY,        /* pending_max are under way: only from cql_submit */
+	CQL_BUSY,        /* too many are pending: only from cql_submit */
 };
 
 enum {
@@ -39,13 +40,15 @@ enum {
 	CQL_PARTS_MAX = 1024, /* of one batch */
 	CQL_ATTEMPTS_MAX = 3, /* sendings of one idempotent statement */
 	CQL_PENDING_DEFAULT = 1024,
-	CQL_PAGE_DEFAULT = 1000, /* rows */
+	CQL_PENDING_BYTES_MAX = 256 * 1024 * 1024, /* of the statements that are pending */
+	CQL_PAGE_DEFAULT = 1000,                   /* rows */
 };
 
 /* All texts are copied. Zeroed fields mean what stands behind them. */
 struct cql_options {
 	const char *hosts;    /* "a, b:9042, [::1]:9043": contact points, at most CQL_HOSTS_MAX */
-	int port;             /* of those without one and of all other nodes; 9042 */
+	int port;             /* of those without one; 9042. All other nodes are taken to have the
+				 port of the one that told of them */
 	const char *local_dc; /* that of the first node reached */
 	const char *keyspace; /* whose replication says which nodes are replicas; may not exist yet;
 				 none: any node is asked. No statement's names are affected */
@@ -160,6 +163,9 @@ struct cql_counters {
 };
 
 void cql_session_counters(struct cql_session *session, struct cql_counters *ret_counters);
+
+/* How long statements took from their submission to their end. Lives as long as the session. */
+const struct histogram *cql_session_latency(const struct cql_session *session);
 
 /* The reason of the last failed connection, or "" while all are well. */
 void cql_session_trouble(struct cql_session *session, struct error *ret_trouble);

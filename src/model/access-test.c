@@ -58,6 +58,39 @@ static void a_token_is_known_by_its_digest(void **state)
 	assert_null(access_find(access, some));
 }
 
+static void a_token_is_known_by_every_digit(void **state)
+{
+	static const size_t digits[] = { 0, 1, 31, 62, 63 };
+	char token[ACCESS_TOKEN_SIZE], digest[ACCESS_DIGEST_SIZE], text[100];
+
+	assert_int_equal(access_new_token(token), 0);
+	for (size_t i = 0; i < sizeof(digits) / sizeof(*digits); i++) {
+		CLEANUP(access_free) struct access *access = NULL;
+		struct error err = { 0 };
+
+		assert_int_equal(access_digest(token, digest), 0);
+		digest[digits[i]] = digest[digits[i]] == '0' ? '1' : '0';
+		snprintf(text, sizeof(text), "other %s *\n", digest);
+		write_file(0600, text);
+		assert_int_equal(access_load(path, &access, &err), 0);
+		assert_null(access_find(access, token));
+	}
+}
+
+/* Who makes a file from a variable that is not set must not let everybody in. */
+static void an_empty_token_is_nobodys(void **state)
+{
+	CLEANUP(access_free) struct access *access = NULL;
+	char digest[ACCESS_DIGEST_SIZE], text[100];
+	struct error err = { 0 };
+
+	assert_int_equal(access_digest("", digest), 0);
+	snprintf(text, sizeof(text), "unset %s *\n", digest);
+	write_file(0600, text);
+	assert_int_equal(access_load(path, &access, &err), 0);
+	assert_null(access_find(access, ""));
+}
+
 static void the_digest_is_sha256(void **state)
 {
 	char digest[ACCESS_DIGEST_SIZE];
@@ -128,6 +161,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_is_known_by_its_digest),
+		cmocka_unit_test(a_token_is_known_by_every_digit),
+		cmocka_unit_test(an_empty_token_is_nobodys),
 		cmocka_unit_test(the_digest_is_sha256),
 		cmocka_unit_test(a_line_that_is_wrong_is_named),
 		cmocka_unit_test(a_file_that_others_may_touch_is_refused),

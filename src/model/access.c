@@ -231,7 +231,7 @@ const struct access_entry *access_find(const struct access *access, const char *
 	const struct access_entry *found = NULL;
 	char digest[ACCESS_DIGEST_SIZE];
 
-	if (access_digest(token, digest) < 0)
+	if (!*token || access_digest(token, digest) < 0)
 		return NULL;
 	for (size_t i = 0; i < access->count; i++)
 		if (CRYPTO_memcmp(digest, access->entries[i].digest, sizeof(digest)) == 0)

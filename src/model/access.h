@@ -43,7 +43,8 @@ CLEANUP_DEFINE(struct access, access_free)
 /* Has the file changed since it was loaded, or gone? */
 bool access_is_stale(const struct access *access);
 
-/* Whose token it is; NULL: nobody's. Takes as long for every token. Lives as long as access. */
+/* Whose token it is; NULL: nobody's, as the empty one always is. Takes as long for every other
+ * token. Lives as long as access. */
 const struct access_entry *access_find(const struct access *access, const char *token);
 
 /* A new token. 0 or negative. */

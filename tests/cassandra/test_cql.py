@@ -23,12 +23,18 @@ SELECT = f"SELECT * FROM {TABLE} WHERE p = ?"
 ID = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
 
 
+def change(probe, text):
+    """A change of the schema, which all nodes then have."""
+    probe.execute(text)
+    answer = probe.ask("agree", timeout_ms=60000)
+    assert answer["r"] == 0, answer
+
+
 def make_table(probe, replicas=1):
-    probe.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = "
-                  f"{{'class': 'NetworkTopologyStrategy', 'datacenter1': {replicas}}}")
-    probe.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({COLUMNS}, PRIMARY KEY (p, c))")
+    change(probe, f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = "
+           f"{{'class': 'NetworkTopologyStrategy', 'datacenter1': {replicas}}}")
+    change(probe, f"CREATE TABLE IF NOT EXISTS {TABLE} ({COLUMNS}, PRIMARY KEY (p, c))")
     probe.execute(f"TRUNCATE {TABLE}")
-    assert probe.ask("agree", timeout_ms=60000)["r"] == 0
 
 
 @pytest.fixture
@@ -169,10 +175,12 @@ def test_a_node_that_stands_still_is_waited_for_and_its_late_answer_is_not_mista
 def test_a_node_that_starts_again_is_found_again(probe, cassandra):
     probe.execute(INSERT, row(1, 1))
     cassandra.kill()
-    until(lambda: probe.counters()["nodes_connected"] == 0, "the loss")
-    answer = probe.ask("execute", text=SELECT, values=[{"bigint": 1}], idempotent=True)
-    assert answer["r"] == UNAVAILABLE and "refused" in answer["error"], answer
-    cassandra.start()
+    try:
+        until(lambda: probe.counters()["nodes_connected"] == 0, "the loss")
+        answer = probe.ask("execute", text=SELECT, values=[{"bigint": 1}], idempotent=True)
+    finally:
+        cassandra.start()
+    assert answer["r"] == UNAVAILABLE and "127.0.0.1 port" in answer["error"], answer
     probe.connected().execute(INSERT, row(1, 2))
     assert 2 in [each["c"] for each in probe.execute(SELECT, [{"bigint": 1}])]
 
@@ -282,18 +290,18 @@ def test_a_certificate_of_another_host_is_refused(secure_cassandra, certificates
             assert_refused(probe, "IP address mismatch")
 
 
-@pytest.mark.skipif(not LONG, reason="one more node: --long")
-def test_a_node_that_wants_a_certificate_gets_it(tmp_path, certificates, secure_cassandra):
-    node = Node(tmp_path, heap="256M", settings=security(certificates, client_certificates=True))
-    try:
-        node.start()
-        with secure(node, certificates, key=certificates.client_key,
-                    certificate=certificates.client_certificate) as probe:
-            assert probe.connected().execute("SELECT key FROM system.local")
-        with secure(node, certificates) as probe:
-            assert_refused(probe, "TLS", "closed the connection")
-    finally:
-        node.end()
+if LONG:  # one more node
+    def test_a_node_that_wants_a_certificate_gets_it(tmp_path, certificates, secure_cassandra):
+        node = Node(tmp_path, heap="256M", settings=security(certificates, client_certificates=True))
+        try:
+            node.start()
+            with secure(node, certificates, key=certificates.client_key,
+                        certificate=certificates.client_certificate) as probe:
+                assert probe.connected().execute("SELECT key FROM system.local")
+            with secure(node, certificates) as probe:
+                assert_refused(probe, "TLS", "closed the connection")
+        finally:
+            node.end()
 
 
 def test_one_dead_node_of_three_is_not_noticed_by_writers(cluster):
@@ -314,3 +322,20 @@ def test_one_dead_node_of_three_is_not_noticed_by_writers(cluster):
             {"text": SELECT, "values": [{"bigint": p}], "consistency": "QUORUM"}
             for p in range(0, 20000, 100)])
         assert (answer["r"], len(answer["rows"])) == (0, 200)
+
+
+def test_one_node_of_three_that_stands_still_is_soon_left_alone(cluster):
+    with Probe(cluster, keyspace=KEYSPACE) as probe:
+        make_table(probe.connected(), replicas=3)
+        until(lambda: probe.counters()["nodes_connected"] == 3, "three connections")
+        cluster.nodes[1].process.signal(signal.SIGSTOP)
+        try:
+            answer = probe.ask("repeat", count=3000, text=INSERT, idempotent=True,
+                               consistency="QUORUM", key=[{"count": "bigint"}],
+                               values=[{"count": "bigint"}, {"bigint": 1}, *row(0, 0)[2:]])
+        finally:
+            cluster.nodes[1].process.signal(signal.SIGCONT)
+        assert answer["r"] == 0, answer
+        until(lambda: probe.counters()["nodes_connected"] == 3, "the third again")
+        counters = probe.counters()
+        assert counters["retries"] > 0 and counters["timeouts"] == 0, counters

@@ -269,13 +269,13 @@ class Meter:
 class Answers:
     """Those of kanyun-api in front of a server."""
 
-    def __init__(self, start, server):
+    def __init__(self, start, server, *options):
         if not harness.Api.is_built():
             pytest.skip("kanyun-api is not built")
         port = server.endpoints["rep"].rpartition(":")[2]
         self.api_options = ["api.api_host=127.0.0.1", "api.api_port=0",
                             "api.server_host=127.0.0.1", f"api.server_port={port}"]
-        self.api = start(harness.Api, *self.api_options)
+        self.api = start(harness.Api, *self.api_options, *options)
 
     def ask(self, method, **args):
         return harness.Questions(self.api.endpoints["rep"]).ask(method, **args)[0]

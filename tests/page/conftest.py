@@ -1,32 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The kanyun authors
-"""One browser of each language and one full cloud for all tests of the page."""
+"""One full cloud for all tests of the page."""
 
 import pytest
-from browser import DESKTOP, Browser
 from scene import Cloud, fill
-
-
-@pytest.fixture(scope="session")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="session")
-def english(downloads):
-    browser = Browser("en", downloads)
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture
-def browser(english):
-    """Nothing is complained about; a test that expects complaints takes them away itself."""
-    english.size(DESKTOP)
-    english.get_log("browser")
-    yield english
-    assert english.complaints() == []
-    english.get("about:blank")
 
 
 @pytest.fixture(scope="session")
