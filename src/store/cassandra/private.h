@@ -124,6 +124,8 @@ struct sweep {
 	int64_t until; /* the last finished day of the pass */
 	char **ids;
 	size_t count, next;
+	int64_t from;  /* of the instance at hand: days before this one are done */
+	bool is_old;   /* the last days of all are done; older ones follow */
 	bool is_swept; /* the pass is over */
 };
 
