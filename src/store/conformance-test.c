@@ -589,7 +589,7 @@ static void what_is_left_out_changes_no_usage_between_the_edges(void **state)
 	}
 }
 
-enum { MIDNIGHTS = 8 };
+enum { MIDNIGHTS = 32 };
 
 static void assert_days_equal(struct fixture *fixture)
 {
@@ -617,7 +617,7 @@ static void what_is_known_of_whole_days_is_true_however_late_they_are_changed(vo
 
 	for (size_t i = 0; i < SAMPLES; i++) {
 		value = next_random(&seed) % 61 == 0 ? 2 : value + next_random(&seed) % 1000;
-		items[i] = cpu_at((int64_t)i * 1200 * 1000 + (int64_t)i % 7, value);
+		items[i] = cpu_at((int64_t)i * 4800 * 1000 + (int64_t)i % 7, value);
 	}
 	shuffle(items, 3);
 	append(fixture, items, SAMPLES - 60);

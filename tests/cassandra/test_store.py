@@ -151,7 +151,7 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
         peer.wait_ack(3)
     with session(cassandra) as made:
         row = made.execute(f"SELECT * FROM {server.keyspace}.readings LIMIT 1").one()
-        broken = bytes([row.reading[0]]) + bytes(b ^ 1 for b in row.reading[1:])
+        broken = row.reading[:-1] + bytes([row.reading[-1] ^ 2])  # another value, well-formed
         made.execute(f"UPDATE {server.keyspace}.readings SET reading = %s WHERE instance = %s AND "
                      "day = %s AND at = %s AND digest = %s",
                      (broken, row.instance, row.day, row.at, row.digest))

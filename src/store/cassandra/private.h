@@ -126,6 +126,8 @@ struct sweep {
 	int64_t until; /* the last finished day of the pass */
 	char **ids;
 	size_t count, next;
+	int64_t from;  /* of the instance at hand: days before this one are done */
+	bool is_old;   /* the last days of all are done; older ones follow */
 	bool is_swept; /* the pass is over */
 };
 
@@ -300,11 +302,6 @@ MUST_CHECK int survey_run(struct cassandra_store *store, const struct instance_k
 enum { SUMMARY_REST_MS = 2 * 60 * 60 * 1000, CLOCKS_APART_MS = 60 * 60 * 1000, SPAN_DAYS = 32 };
 
 /* May somebody have summarized the day by now? Servers' clocks are not farther apart. */
-static inline bool summary_is_due(int64_t day, int64_t now_ms)
-{
-	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS;
-}
-
 static inline bool summary_may_exist(int64_t day, int64_t now_ms)
 {
 	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS - CLOCKS_APART_MS;
