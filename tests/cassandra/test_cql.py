@@ -167,20 +167,19 @@ def test_many_are_in_flight_at_once(probe):
     assert (counters["retries"], counters["timeouts"], counters["pending"]) == (0, 0, 0)
 
 
-def test_a_node_that_stands_still_is_waited_for_and_its_late_answer_is_not_mistaken(cassandra):
-    options = ["--request-timeout-ms", "1000"]
-    with Probe(cassandra, options=options) as probe:
-        make_table(probe.connected())
-        probe.execute(INSERT, row(9, 0))
+def test_a_node_that_stands_still_is_waited_for_and_its_late_answer_is_not_mistaken(
+        probe, cassandra):
+    with Probe(cassandra, options=["--request-timeout-ms", "2000"]) as hasty:
+        hasty.connected().execute(INSERT, row(9, 0))
         freeze(cassandra)
         try:
-            answer = probe.ask("execute", text=INSERT, values=row(9, 1))
+            answer = hasty.ask("execute", text=INSERT, values=row(9, 1))
         finally:
             cassandra.process.signal(signal.SIGCONT)
         assert answer["r"] == UNAVAILABLE and "in time" in answer["error"], answer
-        until(lambda: probe.counters()["late_answers"] == 1, "the late answer")
-        assert [each["c"] for each in probe.execute(SELECT, [{"bigint": 9}])] == [0, 1]
-        assert probe.counters()["disconnects"] == 0
+        until(lambda: hasty.counters()["late_answers"] == 1, "the late answer")
+        assert [each["c"] for each in hasty.execute(SELECT, [{"bigint": 9}])] == [0, 1]
+        assert hasty.counters()["disconnects"] == 0
 
 
 def test_a_node_that_starts_again_is_found_again(probe, cassandra):
