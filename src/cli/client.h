@@ -48,7 +48,7 @@ int client_print_json(json_t *data);
 typedef int command_fn(struct client *client);
 command_fn command_instances, command_usage, command_series, command_workers, command_status,
 	command_doctor, command_close, command_closed, command_api_client, command_token,
-	command_traffic, command_top, command_dump;
+	command_traffic, command_top, command_dump, command_store;
 
 /* The ids of all instances (of the project, if --project is given) that `is_wanted` wants, NULL:
  * all, as a new array; NULL after it told the person what was wrong. */

@@ -43,7 +43,8 @@ enum {
 	HAS_FORCE = 16,
 	HAS_LIVE = 32,
 	HAS_TOP = 64,
-	HAS_DUMP = 128
+	HAS_DUMP = 128,
+	HAS_COPY = 256
 };
 
 static const struct command {
@@ -76,6 +77,8 @@ static const struct command {
 		"back.",
 		HAS_AT, command_workers },
 	{ "status", "", "Show what the server did and holds.", 0, command_status },
+	{ "store", "copy --from STORE --to STORE",
+		"Copy a store into another, while no server runs.", HAS_COPY, command_store },
 	{ "token", "NAME [PROJECT]...",
 		"Make a token for HTTP: the line for the file of tokens, and the token itself.", 0,
 		command_token },
@@ -115,6 +118,10 @@ static void print_options(unsigned int options)
 		       "      --plot                plot a metric over the window\n"
 		       "      --explain             show the samples and subtractions behind each "
 		       "number\n");
+	if (options & HAS_COPY)
+		printf("      --from STORE          sqlite:DIRECTORY or "
+		       "cassandra:HOSTS/KEYSPACE\n"
+		       "      --to STORE            likewise\n");
 	if (options & HAS_DUMP)
 		printf("      --cql                 as tables of the specification's column "
 		       "families\n");
@@ -311,7 +318,7 @@ static int check_options(const struct client *client, const struct command *comm
 		unsigned int needs;
 		const char *name;
 	} given[] = {
-		{ client->from || client->to, HAS_WINDOW, "--from and --to" },
+		{ client->from || client->to, HAS_WINDOW | HAS_COPY, "--from and --to" },
 		{ client->project, HAS_PROJECT, "--project" },
 		{ client->is_all, HAS_USAGE, "--all" },
 		{ client->by, HAS_USAGE, "--by" },

@@ -32,37 +32,12 @@ static bool pause_ms(zloop_t *loop, size_t ms)
 	return is_over;
 }
 
-static const char *text_or_null(const struct config *config, const char *key)
-{
-	const char *text = config_text(config, "cassandra", key);
-
-	return *text ? text : NULL;
-}
-
 static int open_cassandra(const struct config *config, struct store **ret_store, struct error *err)
 {
-	const struct cassandra_store_options options = {
-		.cql = { .hosts = config_text(config, "server", "db_host"),
-			.port = (int)config_integer(config, "cassandra", "port"),
-			.local_dc = text_or_null(config, "datacenter"),
-			.username = text_or_null(config, "username"),
-			.password = text_or_null(config, "password"),
-			.use_tls = config_boolean(config, "cassandra", "tls"),
-			.ca_file = text_or_null(config, "ca_file"),
-			.cert_file = text_or_null(config, "cert_file"),
-			.key_file = text_or_null(config, "key_file"),
-			.use_lz4 = strcmp(config_text(config, "cassandra", "compression"), "lz4") ==
-				   0 },
-		.keyspace = config_text(config, "cassandra", "keyspace"),
-		.replication = config_text(config, "cassandra", "replication"),
-		.consistency = config_text(config, "cassandra", "consistency"),
-		.retention_days = config_boolean(config, "server", "keep_unclosed")
-					  ? 0
-					  : config_integer(config, "server", "retention_days"),
-		.wait_ms = WAIT_MS,
-		.now_ms = clock_wall_ms(clock_system()),
-	};
+	struct cassandra_store_options options = cassandra_options_of(config);
 
+	options.wait_ms = WAIT_MS;
+	options.now_ms = clock_wall_ms(clock_system());
 	return cassandra_store_new(&options, ret_store, err);
 }
 

@@ -10,8 +10,7 @@
 
 /* Records whose values are times, of which the latest counts: one for each, so that of several
  * servers none takes back what another one wrote. There is about one a day. */
-#define HORIZON_KIND "deleted"
-#define HORIZON_KEY  "until"
+#define HORIZON_KEY "until"
 
 enum { TIME_SIZE = 24 };
 

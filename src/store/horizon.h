@@ -7,6 +7,8 @@
 #include "base/macros.h"
 #include "store/store.h"
 
+#define HORIZON_KIND "deleted"
+
 /* What was before this time may be deleted; INT64_MIN: nothing was yet. */
 MUST_CHECK int horizon_read(struct store *store, int64_t *ret_horizon_ms, struct error *err);
 

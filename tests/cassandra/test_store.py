@@ -143,7 +143,7 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
         peer.wait_ack(3)
     with session(cassandra) as made:
         row = made.execute(f"SELECT * FROM {server.keyspace}.readings LIMIT 1").one()
-        broken = bytes([row.reading[0]]) + bytes(b ^ 1 for b in row.reading[1:])
+        broken = row.reading[:-1] + bytes([row.reading[-1] ^ 2])  # another value, well-formed
         made.execute(f"UPDATE {server.keyspace}.readings SET reading = %s WHERE instance = %s AND "
                      "day = %s AND at = %s AND digest = %s",
                      (broken, row.instance, row.day, row.at, row.digest))
@@ -281,3 +281,51 @@ def test_a_report_over_whole_days_reads_their_summaries(start, cassandra):
             peer.send_enveloped("3", reading(20 * step + 1, cpu=10**9), 1)
             peer.wait_ack(1)
         assert usage() != expected_usage
+
+
+def copy(origin, target, node, *options):
+    made = subprocess.run(
+        [os.path.join(harness.BUILD, "src/cli/kanyun"), "store", "copy", "-c", "/dev/null",
+         "-o", "cassandra.replication=1", "-o", "server.retention_days=36500",
+         "-o", f"cassandra.port={node.port}", "--from", origin, "--to", target],
+        text=True, capture_output=True, timeout=harness.TIMEOUT * 2)
+    assert made.returncode == 0 and not made.stderr, made.stderr
+    return made.stdout
+
+
+def everything(server):
+    groups = ("cpu", "nic", "state")
+    return ([server.scan(UUID, group) for group in groups],
+            [server.scan("instance-00000001@host", group) for group in groups],
+            server.instances(),
+            [server.questions.ask("store.records", kind=kind, prefix="")[1]
+             for kind in ("gap", "retired", "closed")],
+            server.questions.ask("store.sources")[1])
+
+
+def test_a_store_is_copied_there_and_back(start, tmp_path, cassandra):
+    first = start(Server, "server.retention_days=36500", data="first")
+    info = {"uuid": UUID, "since": BASE_MS, "name": "instance-0000000a", "host": "h1",
+            "display_name": "web", "vcpus": 2}
+    with Peer(first) as peer:
+        for number in range(1, 40):
+            peer.send_enveloped("3", {**reading(number * 1000), "instances": [info], "gaps": [
+                {"from": BASE_MS, "to": BASE_MS + number, "reason": "libvirt"}]}, number)
+        peer.send("3", {"instance-00000001@host": [("cpu", "total", (BASE_MS / 1000, 5))]})
+        peer.wait_ack(39)
+        first.wait_counter("stored", 39 * 3 + 1)
+    expected_of_all = everything(first)
+    assert len(expected_of_all[2]) == 2
+    first.stop()
+
+    keyspace = next(KEYSPACES)
+    target = f"cassandra:{cassandra.address}/{keyspace}"
+    assert "118 samples of 2 instances" in copy(f"sqlite:{tmp_path}/first", target, cassandra)
+    assert "2 more had been before" in copy(f"sqlite:{tmp_path}/first", target, cassandra)
+    server = start(CassandraServer, cassandra, "server.retention_days=36500", keyspace=keyspace)
+    assert everything(server) == expected_of_all
+    server.stop()
+
+    assert "118 samples of 2 instances" in copy(target, f"sqlite:{tmp_path}/last", cassandra)
+    last = start(Server, "server.retention_days=36500", data="last")
+    assert everything(last) == expected_of_all

@@ -192,8 +192,8 @@ static void note_first(
 }
 
 /* The shape, and that it occurs on that day. */
-static int note_shape(
-	struct appending *appending, const struct place *place, const struct reading *reading)
+static int note_shape(struct appending *appending, const struct place *place,
+	const struct reading *reading, bool *ret_is_new)
 {
 	struct cassandra_store *store = appending->store;
 	struct statements *statements = &appending->statements;
@@ -207,8 +207,8 @@ static int note_shape(
 	buffer_write_signed(scratch, place->day);
 	begin = scratch->size;
 	shape_write(scratch, reading);
-	r = note(appending, &is_new);
-	if (r < 0 || !is_new)
+	r = note(appending, ret_is_new);
+	if (r < 0 || !*ret_is_new)
 		return r;
 	r = digester_of(&store->digester, scratch->bytes + begin, scratch->size - begin, &digest);
 	if (r < 0)
@@ -332,9 +332,21 @@ static int add_row(
 		       : 0;
 }
 
+/* With the day's first reading of a shape. */
+static int note_instance(
+	struct appending *appending, const struct place *place, const struct reading *reading)
+{
+	int r = note_last_day(appending, place);
+
+	if (r == 0)
+		r = note_groups(appending, place, reading);
+	return r == 0 ? note_appearance(appending, place) : r;
+}
+
 static int add_reading(struct appending *appending, const struct reading *reading)
 {
 	struct place place = { .day = floor_divide(reading->time_ms, DAY_MS) };
+	bool is_new = false;
 	int r;
 
 	if (reading->tuple_count == 0)
@@ -343,14 +355,11 @@ static int add_reading(struct appending *appending, const struct reading *readin
 	if (r == 0)
 		r = add_row(appending, &place, reading);
 	if (r == 0)
-		r = note_shape(appending, &place, reading);
-	if (r == 0)
-		r = note_last_day(appending, &place);
-	if (r == 0)
-		r = note_groups(appending, &place, reading);
-	if (r == 0)
-		note_first(appending, &place, reading);
-	return r == 0 ? note_appearance(appending, &place) : r;
+		r = note_shape(appending, &place, reading, &is_new);
+	if (r < 0)
+		return r;
+	note_first(appending, &place, reading);
+	return is_new ? note_instance(appending, &place, reading) : 0;
 }
 
 static int add_info(struct appending *appending, const struct instance_info *info)

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "base/config.h"
 #include "base/error.h"
 #include "base/macros.h"
 #include "cql/session.h"
@@ -27,3 +28,6 @@ struct cassandra_store_options {
  * STORE_UNAVAILABLE: no node could be reached, or not enough of them. */
 MUST_CHECK int cassandra_store_new(
 	const struct cassandra_store_options *options, struct store **ret_store, struct error *err);
+
+/* What the configuration says; its texts are borrowed. Without wait_ms and now_ms. */
+struct cassandra_store_options cassandra_options_of(const struct config *config);

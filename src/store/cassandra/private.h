@@ -42,9 +42,9 @@ enum {
 	KEYSPACE_SIZE = 49,
 	INSTANCE_ID_SIZE = 1024,
 	READING_BYTES_MAX = 4 * 1024 * 1024,
-	TUPLES_MAX = 65536, /* of one reading */
-	BUCKETS = 64,       /* partitions of the list of instances */
-	STORE_FORMAT = 1,   /* of all tables; another one is refused */
+	TUPLES_MAX = 1 << 20, /* of one reading; a message has no room for more */
+	BUCKETS = 64,         /* partitions of the list of instances */
+	STORE_FORMAT = 1,     /* of all tables; another one is refused */
 	PAGE_ROWS = 1000,
 	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
 	EXPIRIES_MAX = 64,
@@ -124,7 +124,8 @@ struct sweep {
 	int64_t until; /* the last finished day of the pass */
 	char **ids;
 	size_t count, next;
-	size_t done;   /* of the instance at hand: days before this one are looked at */
+	int64_t from;  /* of the instance at hand: days before this one are done */
+	bool is_old;   /* the last days of all are done; older ones follow */
 	bool is_swept; /* the pass is over */
 };
 
@@ -294,11 +295,6 @@ MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *
 enum { SUMMARY_REST_MS = 2 * 60 * 60 * 1000, CLOCKS_APART_MS = 60 * 60 * 1000, SPAN_DAYS = 32 };
 
 /* May somebody have summarized the day by now? Servers' clocks are not farther apart. */
-static inline bool summary_is_due(int64_t day, int64_t now_ms)
-{
-	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS;
-}
-
 static inline bool summary_may_exist(int64_t day, int64_t now_ms)
 {
 	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS - CLOCKS_APART_MS;

@@ -538,7 +538,7 @@ static int gather(struct scanning *scanning)
 {
 	int r = load_days(scanning);
 
-	if (r == 0)
+	if (r == 0 && scanning->day_count)
 		r = load_shapes(scanning);
 	if (r == 0)
 		extend_tracks(scanning);

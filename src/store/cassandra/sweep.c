@@ -2,8 +2,9 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 
 /* Once a day, when the day before has rested, and when a server starts, all instances are gone
- * through, and their finished days summarized that are not. Each server does it, beginning with
- * another instance; what one has done the others find done. */
+ * through, and their finished days summarized that are not: first the last days of all, then the
+ * older ones. Each server does it, beginning with another instance; what one has done the others
+ * find done. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "base/checked.h"
 #include "store/cassandra/private.h"
 
-enum { DAYS_AT_ONCE = 4, DAYS_BACK = 16, INSTANCES_AT_ONCE = 64 };
+enum { DAYS_AT_ONCE = 4, LAST_DAYS = 16, INSTANCES_AT_ONCE = 64 };
 
 void sweep_deinit(struct sweep *sweep)
 {
@@ -21,7 +22,9 @@ void sweep_deinit(struct sweep *sweep)
 		free(sweep->ids[i]);
 	free(sweep->ids);
 	sweep->ids = NULL;
-	sweep->count = sweep->next = sweep->done = 0;
+	sweep->count = sweep->next = 0;
+	sweep->from = INT64_MIN;
+	sweep->is_old = false;
 }
 
 static int take_ids(struct sweep *sweep, const struct listing *listing, int64_t kept)
@@ -63,33 +66,83 @@ static int begin(struct cassandra_store *store, int64_t until, struct error *err
 	return r;
 }
 
-/* The last days of an instance, as far as they are finished. Returns how many days were looked at,
- * or negative. */
-static int sweep_instance(struct cassandra_store *store, size_t *days_left, struct error *err)
+/* Days without a summary that counts. */
+struct missing {
+	int64_t days[LAST_DAYS];
+	size_t count;
+};
+
+static int note_missing(void *context, int64_t day, int64_t time_ms, const void *bytes, size_t size)
 {
-	struct sweep *sweep = &store->sweep;
+	struct missing *missing = context;
+
+	if (!bytes && missing->count < LAST_DAYS)
+		missing->days[missing->count++] = day;
+	return 0;
+}
+
+/* A day that cannot be read is counted; whoever needs it is told. */
+static int make_missing(struct cassandra_store *store, const char *id,
+	const struct missing *missing, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < missing->count && r == 0; i++) {
+		r = summary_make(store, id, missing->days[i], err);
+		if (r == -EBADMSG || r == -ENOMEM)
+			r = 0;
+	}
+	return r;
+}
+
+/* Its next finished days that lack a summary: of the last ones, or of the older ones. */
+static int find_missing(struct cassandra_store *store, struct missing *missing, struct error *err)
+{
+	const struct sweep *sweep = &store->sweep;
 	const char *id = sweep->ids[sweep->next];
-	int64_t *days = NULL;
-	size_t count = 0, first;
-	int r = listing_days_of(store, id,
-		floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS), &days, &count, err);
+	int64_t kept = floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS), *days = NULL;
+	size_t count = 0, last, first;
+	int r = listing_days_of(store, id, MAX_OF(kept, sweep->from), &days, &count, err);
 
 	while (count && days[count - 1] > sweep->until)
 		count--;
-	first = count > DAYS_BACK ? count - DAYS_BACK : 0;
-	for (size_t i = first + sweep->done; i < count && r == 0 && *days_left; i++) {
-		r = summary_make(store, id, days[i], err);
-		if (r == -EBADMSG || r == -ENOMEM)
-			r = 0; /* counted; whoever needs the day is told */
-		sweep->done++;
-		--*days_left;
-	}
-	if (r == 0 && first + sweep->done >= count) {
-		sweep->next++;
-		sweep->done = 0;
-	}
+	last = count > LAST_DAYS ? count - LAST_DAYS : 0;
+	first = sweep->is_old ? 0 : last;
+	count = sweep->is_old ? last : count;
+	if (r == 0 && count > first)
+		r = summary_read(
+			store, id, &days[first], count - first, note_missing, missing, err);
 	free(days);
+	return r == -EBADMSG ? 0 : r;
+}
+
+static int sweep_instance(struct cassandra_store *store, size_t *days_left, struct error *err)
+{
+	struct sweep *sweep = &store->sweep;
+	struct missing missing = { .count = 0 };
+	int r = find_missing(store, &missing, err);
+
+	if (r == 0)
+		r = make_missing(store, sweep->ids[sweep->next], &missing, err);
+	if (r == 0 && missing.count == LAST_DAYS) {
+		sweep->from = missing.days[LAST_DAYS - 1] + 1; /* there may be more */
+	} else if (r == 0) {
+		sweep->from = INT64_MIN;
+		sweep->next++;
+	}
+	*days_left -= MIN_OF(*days_left, missing.count);
 	return r;
+}
+
+static bool is_done(struct sweep *sweep)
+{
+	if (sweep->next < sweep->count)
+		return false;
+	if (sweep->is_old)
+		return true;
+	sweep->is_old = true;
+	sweep->next = 0;
+	return sweep->count == 0;
 }
 
 int sweep_some(struct cassandra_store *store, int64_t now_ms, bool *ret_more, struct error *err)
@@ -101,11 +154,11 @@ int sweep_some(struct cassandra_store *store, int64_t now_ms, bool *ret_more, st
 
 	if (sweep->is_swept && sweep->until >= until)
 		return 0;
-	if (!sweep->ids || (sweep->is_swept && sweep->until < until))
+	if (!sweep->ids || sweep->until < until)
 		r = begin(store, until, err);
 	while (r == 0 && sweep->next < sweep->count && days_left && instances_left--)
 		r = sweep_instance(store, &days_left, err);
-	sweep->is_swept = r == 0 && sweep->next >= sweep->count;
+	sweep->is_swept = r == 0 && is_done(sweep);
 	*ret_more = r == 0 && !sweep->is_swept;
 	return r;
 }

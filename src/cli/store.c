@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The kanyun authors */
+
+/* kanyun store copy: from one store into another, while no server has them open. It does not ask
+ * kanyun-api, but opens both itself. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/client.h"
+#include "query/closing.h"
+#include "query/timeline.h"
+#include "store/cassandra/cassandra.h"
+#include "store/copy.h"
+#include "store/gaps.h"
+#include "store/horizon.h"
+
+enum { WAIT_MS = 10 * 1000, SEAL_AFTER_MS = 20 * 60 * 1000 };
+
+#define SQLITE_PREFIX    "sqlite:"
+#define CASSANDRA_PREFIX "cassandra:"
+
+static int open_cassandra(
+	const struct client *client, const char *place, struct store **ret_store, struct error *err)
+{
+	struct cassandra_store_options options = cassandra_options_of(client->config);
+	char hosts[CONFIG_VALUE_MAX];
+	char *slash;
+
+	if (!text_copy(hosts, sizeof(hosts), place))
+		return error_set(err, -EINVAL, "'%s' is too long", place);
+	slash = strrchr(hosts, '/');
+	if (slash) {
+		*slash = '\0';
+		options.keyspace = slash + 1;
+	}
+	options.cql.hosts = hosts;
+	options.wait_ms = WAIT_MS;
+	options.now_ms = clock_wall_ms(clock_system());
+	return cassandra_store_new(&options, ret_store, err);
+}
+
+static int open_store(
+	const struct client *client, const char *name, struct store **ret_store, struct error *err)
+{
+	if (strncmp(name, SQLITE_PREFIX, strlen(SQLITE_PREFIX)) == 0) {
+		const struct sqlite_store_options options = { name + strlen(SQLITE_PREFIX),
+			SEAL_AFTER_MS };
+
+		return sqlite_store_new(&options, ret_store, err);
+	}
+	if (strncmp(name, CASSANDRA_PREFIX, strlen(CASSANDRA_PREFIX)) == 0)
+		return open_cassandra(client, name + strlen(CASSANDRA_PREFIX), ret_store, err);
+	return error_set(err, -EINVAL,
+		"'%s' is no store; expected sqlite:DIRECTORY or cassandra:HOSTS/KEYSPACE", name);
+}
+
+static void show_progress(void *context, const struct copy *copy)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%zu of %zu instances, %" PRIu64 " samples%s", copy->instances,
+			copy->instance_count, copy->samples,
+			copy->instances == copy->instance_count ? "\n" : "");
+}
+
+/* Figures of a closed month have a kind of their own. */
+struct months {
+	char kinds[1200][64];
+	size_t count;
+};
+
+static int note_month(void *context, const struct store_record *record)
+{
+	struct months *months = context;
+
+	if (months->count == ARRAY_SIZE(months->kinds))
+		return 1;
+	snprintf(months->kinds[months->count++], sizeof(months->kinds[0]), CLOSED_KIND "/%.32s",
+		record->key);
+	return 0;
+}
+
+static int copy_facts(struct copy *copy, struct error *err)
+{
+	static const char *const kinds[] = { GAP_KIND, RETIRED_KIND, CLOSED_KIND, HORIZON_KIND };
+	static struct months months;
+	int r = store_records(copy->from, CLOSED_KIND, "", note_month, &months, err);
+
+	for (size_t i = 0; i < months.count && r == 0; i++)
+		r = copy_records(copy, months.kinds[i], err);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++)
+		r = copy_records(copy, kinds[i], err);
+	return r == 0 ? copy_sources(copy, err) : r;
+}
+
+/* Sources are last: until then, workers would send again all that they still have. */
+static int copy_all(struct copy *copy, struct error *err)
+{
+	int r = copy_instances(copy, err);
+
+	return r == 0 ? copy_facts(copy, err) : r;
+}
+
+int command_store(struct client *client)
+{
+	struct copy copy = { .name = client->from,
+		.now_ms = clock_wall_ms(clock_system()),
+		.progress = show_progress };
+	struct error err = { 0 };
+	int r;
+
+	if (client->argument_count != 1 || strcmp(client->arguments[0], "copy") != 0 ||
+		!client->from || !client->to)
+		return client_complain(client, "store: expected copy --from STORE --to STORE");
+	r = open_store(client, client->from, &copy.from, &err);
+	if (r == 0)
+		r = open_store(client, client->to, &copy.to, &err);
+	if (r == 0)
+		r = copy_all(&copy, &err);
+	store_free(copy.from);
+	store_free(copy.to);
+	if (r != 0) {
+		fprintf(stderr, "%s: %s\n", client->program, error_text(&err, r > 0 ? -EIO : r));
+		return EXIT_FAILED;
+	}
+	printf("%" PRIu64 " samples of %zu instances were copied and compared", copy.samples,
+		copy.instances - copy.skipped);
+	if (copy.skipped)
+		printf("; %zu more had been before", copy.skipped);
+	putchar('\n');
+	return EXIT_DONE;
+}
