@@ -135,12 +135,15 @@ static void on_error(struct cql_call *call, const struct cql_error *error)
 }
 
 /* What this session changed is known to it before it is told. */
-static void look_for_change(struct cql_session *session, const struct cql_result *result)
+static void look_for_change(const struct cql_call *call, const struct cql_result *result)
 {
 	const struct cql_reply *reply = cql_result_reply(result);
 
-	if (reply->kind == CQL_RESULT_SCHEMA && cql_bytes_equal(reply->schema.target, "KEYSPACE"))
-		cql_control_refresh(&session->control, 0);
+	if (reply->kind != CQL_RESULT_SCHEMA)
+		return;
+	cql_witness_note(&call->session->witness, call->node);
+	if (cql_bytes_equal(reply->schema.target, "KEYSPACE"))
+		cql_control_refresh(&call->session->control, 0);
 }
 
 static void on_answer(struct cql_call *call, const struct cql_answer *answer)
@@ -160,7 +163,7 @@ static void on_answer(struct cql_call *call, const struct cql_answer *answer)
 		r = cql_result_decode(
 			&answer->frame, answer->body, answer->size, &result, &call->reason);
 		if (r == 0)
-			look_for_change(call->session, result);
+			look_for_change(call, result);
 	}
 	end(call, r, result);
 }

@@ -237,6 +237,15 @@ static void write_peer(struct buffer *to, const struct fake_peer *peer, bool has
 		write_cell(to, address, sizeof(address));
 }
 
+static void answer_version(const struct request *request)
+{
+	struct buffer frame;
+
+	begin_rows(&frame, &peer_columns[4], 1, NULL, 1);
+	write_uuid(&frame, request->node->peers[0].schema);
+	answer(request, &frame);
+}
+
 static void answer_local(const struct request *request)
 {
 	struct buffer frame;
@@ -301,6 +310,7 @@ static void answer_keyspace_change(const struct request *request)
 {
 	struct buffer frame;
 
+	request->node->peers[0].schema = 9;
 	begin_frame(&frame, CQL_RESULT);
 	buffer_write_u32(&frame, CQL_RESULT_SCHEMA);
 	write_string(&frame, "CREATED");
@@ -421,7 +431,9 @@ static void run_statement(const struct request *request, const char *text, size_
 {
 	unsigned int number;
 
-	if (strstr(text, "system.local")) {
+	if (strstr(text, "SELECT schema_version")) {
+		answer_version(request);
+	} else if (strstr(text, "system.local")) {
 		answer_local(request);
 	} else if (strstr(text, "system.peers")) {
 		answer_peers(request);

@@ -21,6 +21,7 @@
 #include "cql/session.h"
 #include "cql/texts.h"
 #include "cql/tls.h"
+#include "cql/witness.h"
 
 struct cql_session {
 	char *username, *password; /* or NULL */
@@ -38,6 +39,8 @@ struct cql_session {
 	/* The thread's own. */
 	struct cql_cluster cluster;
 	struct cql_control control;
+	struct cql_witness witness;
+	uint64_t witnessed;        /* the refresh for which it was asked last */
 	struct cql_topology *news; /* read, and not yet in `cluster` */
 	struct cql_calls waiting;  /* for room on a node */
 	struct cql_calls ended;    /* whose owners are not told yet */

@@ -538,6 +538,28 @@ static void nodes_agree_on_a_schema(void **state)
 	assert_int_equal(cql_schema_agreement(session, LONG_MS, &err), 0);
 }
 
+/* The first node tells of the cluster; the second makes the change, of which the first has not
+ * heard. */
+static void nodes_that_agree_on_the_schema_before_do_not_agree(void **state)
+{
+	struct cql_statement change = { .text = "keyspace", .partition_key_size = 1 };
+	uint8_t key = 0;
+
+	start_both_nodes();
+	connect_session();
+	wait_until(both_are_connected);
+	while (cql_murmur3_token(&key, 1) <= 0)
+		key++;
+	change.partition_key = &key;
+	assert_int_equal(cql_execute(session, &change, NULL, &err), 0);
+	assert_int_equal(nodes[1].statements, 1);
+	assert_int_equal(cql_schema_agreement(session, SHORT_MS, &err), CQL_UNAVAILABLE);
+	nodes[0].peers[1].schema = 9;
+	assert_int_equal(cql_schema_agreement(session, SHORT_MS, &err), CQL_UNAVAILABLE);
+	nodes[0].peers[0].schema = 9;
+	assert_int_equal(cql_schema_agreement(session, LONG_MS, &err), 0);
+}
+
 static void compression_is_used_where_both_have_it(void **state)
 {
 	char text[1000];
@@ -793,6 +815,7 @@ int main(void)
 		WITH_NODES(the_death_of_one_node_is_not_seen),
 		WITH_NODES(a_node_that_stands_still_is_left_soon),
 		WITH_NODES(nodes_agree_on_a_schema),
+		WITH_NODES(nodes_that_agree_on_the_schema_before_do_not_agree),
 		WITH_NODES(compression_is_used_where_both_have_it),
 		WITH_NODES(compression_is_not_used_where_the_node_lacks_it),
 		WITH_NODES(all_pages_of_many_statements_come_in_order),

@@ -51,16 +51,33 @@ static void on_topology(void *context, struct cql_topology **topology)
 	*topology = NULL;
 }
 
+/* Somebody wants to know whether the nodes agree: first what the witness has, then what all have.
+ */
+static void take_wish(struct cql_session *session, uint64_t wanted)
+{
+	if (wanted <= session->control.wanted)
+		return;
+	if (session->witnessed != wanted) {
+		session->witnessed = wanted;
+		cql_witness_ask(&session->witness, &session->cluster, &session->frame);
+	}
+	if (session->witness.is_out)
+		return;
+	session->control.wanted = wanted;
+	cql_control_refresh(&session->control, 0);
+}
+
 static void take_submitted(struct cql_session *session)
 {
+	uint64_t wanted;
+
 	pthread_mutex_lock(&session->lock);
 	cql_calls_join(&session->waiting, &session->submitted);
 	session->is_ending = session->is_stopping;
-	if (session->refresh_wanted > session->control.wanted) {
-		session->control.wanted = session->refresh_wanted;
-		cql_control_refresh(&session->control, 0);
-	}
+	wanted = session->refresh_wanted;
 	pthread_mutex_unlock(&session->lock);
+	if (!session->is_ending)
+		take_wish(session, wanted);
 }
 
 static void take_news(struct cql_session *session)
@@ -83,7 +100,7 @@ static void publish(struct cql_session *session)
 		session->refresh_done != session->control.done) {
 		session->is_connected = is_connected;
 		session->refresh_done = session->control.done;
-		session->is_agreed = cql_cluster_agrees(&session->cluster);
+		session->is_agreed = cql_witness_agrees(&session->witness, &session->cluster);
 		pthread_cond_broadcast(&session->changed);
 	}
 	pthread_mutex_unlock(&session->lock);
@@ -225,6 +242,8 @@ static void init_control(struct cql_session *session, size_t contact_count)
 	session->control.on_topology = on_topology;
 	session->control.context = session;
 	cql_control_init(&session->control);
+	session->refresh_wanted =
+		session->control.wanted; /* the first one, which nobody waits for */
 }
 
 static int set_up(struct cql_session *session, const struct cql_options *options, struct error *err)

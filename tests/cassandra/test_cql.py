@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """Our own CQL client against real Cassandra, held against DataStax's driver for Python."""
 
+import pathlib
 import signal
 import socket
 import threading
@@ -42,6 +43,14 @@ def probe(cassandra):
     with Probe(cassandra, keyspace=KEYSPACE) as started:
         make_table(started.connected())
         yield started
+
+
+def freeze(node):
+    """Not one of its threads runs when this returns."""
+    pid = node.process.process.pid
+    node.process.signal(signal.SIGSTOP)
+    until(lambda: all(stat.read_text().rsplit(")", 1)[1].split()[0] in "TZ"
+                      for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")), "the halt")
 
 
 def row(p, c, text="ä", blob="00ff"):
@@ -161,7 +170,7 @@ def test_a_node_that_stands_still_is_waited_for_and_its_late_answer_is_not_mista
     options = ["--request-timeout-ms", "1000"]
     with Probe(cassandra, options=options) as probe:
         probe.connected().execute(INSERT, row(9, 0))
-        cassandra.process.signal(signal.SIGSTOP)
+        freeze(cassandra)
         try:
             answer = probe.ask("execute", text=INSERT, values=row(9, 1))
         finally:
@@ -328,7 +337,7 @@ def test_one_node_of_three_that_stands_still_is_soon_left_alone(cluster):
     with Probe(cluster, keyspace=KEYSPACE) as probe:
         make_table(probe.connected(), replicas=3)
         until(lambda: probe.counters()["nodes_connected"] == 3, "three connections")
-        cluster.nodes[1].process.signal(signal.SIGSTOP)
+        freeze(cluster.nodes[1])
         try:
             answer = probe.ask("repeat", count=3000, text=INSERT, idempotent=True,
                                consistency="QUORUM", key=[{"count": "bigint"}],
