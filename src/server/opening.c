@@ -50,7 +50,9 @@ static int wait_for_cassandra(
 
 	for (;;) {
 		r = open_cassandra(config, ret_store, err);
-		if (r != STORE_UNAVAILABLE)
+		/* -EIO: refused, as by a node that does not know yet of the tables that another
+		 * one has just made. */
+		if (r != STORE_UNAVAILABLE && r != -EIO)
 			break;
 		if (!waited)
 			log_warning("%s; waiting until it can be", error_text(err, -EIO));

@@ -42,6 +42,7 @@ struct fixture {
 	bool is_durable;
 	char directory[64], keyspace[32];
 	struct buffer text;
+	int64_t seals;
 };
 
 /* One reading of one tuple. */
@@ -301,9 +302,10 @@ static void maintain(struct fixture *fixture, int64_t now_ms, int64_t keep_from_
 	assert_false(more);
 }
 
+/* Each time a day later. */
 static void seal(struct fixture *fixture)
 {
-	maintain(fixture, BASE_MS + 400 * TEST_DAY_MS, INT64_MIN);
+	maintain(fixture, BASE_MS + (400 + fixture->seals++) * TEST_DAY_MS, INT64_MIN);
 }
 
 static uint32_t next_random(uint32_t *seed)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -16,6 +17,7 @@ import harness
 from driver import session
 from harness import Api, Peer, Server, until
 from node import Node
+from test_spool import clock, shim  # noqa: F401
 
 UUID = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968"
 BASE_MS = 1_700_006_400_000  # a midnight
@@ -255,13 +257,21 @@ def start_api(start, server):
     return harness.Questions(api.endpoints["rep"])
 
 
-def test_a_report_over_whole_days_reads_their_summaries(start, cassandra):
-    server = start(CassandraServer, cassandra)
+def set_clock(clock, offset_ms):
+    clock.set(BASE_MS + offset_ms - int(time.time() * 1000))
+
+
+def test_a_report_over_whole_days_reads_their_summaries(start, cassandra, clock):  # noqa: F811
+    set_clock(clock, 0)
+    server = start(CassandraServer, cassandra, environment=clock.environment)
     step = 360  # an hour
     with Peer(server) as peer:
-        for number in range(0, 4 * 24 * step, step):
-            peer.send_enveloped("3", reading(number), number // step + 1)
-        peer.wait_ack(4 * 24)
+        for day in range(4):
+            set_clock(clock, (day + 1) * 86_400_000 - 1000)
+            for hour in range(day * 24, (day + 1) * 24):
+                peer.send_enveloped("3", reading(hour * step), hour + 1)
+            peer.wait_ack((day + 1) * 24)
+    set_clock(clock, (4 * 24 + 3) * 3_600_000)
     server.wait_counter("store_summaries", 4)
     questions = start_api(start, server)
 

@@ -40,7 +40,7 @@ struct appending {
 struct late {
 	const char *id;
 	int64_t day;
-	struct digest digest;
+	struct digest note;
 };
 
 /* Of one reading. */
@@ -50,28 +50,39 @@ struct place {
 	int64_t day;
 };
 
-/* Has this been written? If not, it will have been. The bytes are of the scratch buffer. */
-static int note(struct appending *appending, bool *ret_is_new)
+static int will_note(struct appending *appending, const struct digest *digest)
+{
+	struct digest *notes = arena_grow(&appending->statements.arena, appending->notes,
+		appending->note_count, NOTES_MAX, sizeof(*notes));
+
+	if (!notes)
+		return -ENOMEM;
+	appending->notes = notes;
+	notes[appending->note_count++] = *digest;
+	return 0;
+}
+
+/* Has what the scratch buffer names been written? */
+static int look(struct appending *appending, struct digest *ret_digest, bool *ret_is_new)
 {
 	struct cassandra_store *store = appending->store;
-	struct digest *notes, digest;
 	int r = buffer_check(&store->scratch);
 
 	if (r == 0)
 		r = digester_of(
-			&store->digester, store->scratch.bytes, store->scratch.size, &digest);
-	if (r < 0)
-		return r;
-	*ret_is_new = !noted_has(&store->noted, &digest);
-	if (!*ret_is_new)
-		return 0;
-	notes = arena_grow(&appending->statements.arena, appending->notes, appending->note_count,
-		NOTES_MAX, sizeof(*notes));
-	if (!notes)
-		return -ENOMEM;
-	appending->notes = notes;
-	notes[appending->note_count++] = digest;
-	return 0;
+			&store->digester, store->scratch.bytes, store->scratch.size, ret_digest);
+	if (r == 0)
+		*ret_is_new = !noted_has(&store->noted, ret_digest);
+	return r;
+}
+
+/* The same; if not, it will have been with the statements at hand. */
+static int note(struct appending *appending, bool *ret_is_new)
+{
+	struct digest digest;
+	int r = look(appending, &digest, ret_is_new);
+
+	return r == 0 && *ret_is_new ? will_note(appending, &digest) : r;
 }
 
 /* Begins what is noted: `what` keeps the kinds of notes apart. */
@@ -245,60 +256,48 @@ static int find_place(
 	return 0;
 }
 
-static int note_late(
-	struct appending *appending, const struct place *place, const struct digest *digest)
+/* Its mark, if there is none of this time yet, is written when the reading is there. */
+static int note_late(struct appending *appending, const struct place *place)
 {
-	struct late *lates = arena_grow(&appending->arena, appending->lates, appending->late_count,
-		NOTES_MAX, sizeof(*lates));
-	const char *id = arena_copy_text(&appending->arena, place->id, strlen(place->id));
+	struct buffer *scratch = begin_note(appending, 'm', place->id);
+	struct late *lates, late = { .day = place->day };
+	bool is_new;
+	int r;
 
-	if (!lates || !id)
+	buffer_write_signed(scratch, place->day);
+	buffer_write_signed(scratch, summary_slot(appending->now_ms));
+	r = look(appending, &late.note, &is_new);
+	if (r < 0 || !is_new)
+		return r;
+	late.id = arena_copy_text(&appending->arena, place->id, strlen(place->id));
+	lates = arena_grow(&appending->arena, appending->lates, appending->late_count, NOTES_MAX,
+		sizeof(*lates));
+	if (!lates || !late.id)
 		return -ENOMEM;
 	appending->lates = lates;
-	lates[appending->late_count++] = (struct late){ id, place->day, *digest };
+	lates[appending->late_count++] = late;
 	return 0;
 }
 
 static int compare_lates(const void *a, const void *b)
 {
-	const struct late *one = a, *other = b;
-	int order = strcmp(one->id, other->id);
-
-	if (order == 0)
-		order = (one->day > other->day) - (one->day < other->day);
-	return order ? order : memcmp(one->digest.bytes, other->digest.bytes, DIGEST_SIZE);
+	return memcmp(((const struct late *)a)->note.bytes, ((const struct late *)b)->note.bytes,
+		DIGEST_SIZE);
 }
 
-static bool is_same_day(const struct late *one, const struct late *other)
-{
-	return one->day == other->day && strcmp(one->id, other->id) == 0;
-}
-
-/* One mark for all that came late of one day. */
 static int add_late_marks(struct appending *appending)
 {
-	struct cassandra_store *store = appending->store;
-	size_t count = appending->late_count, end;
+	const struct late *lates = appending->lates;
 	int r = 0;
 
-	if (count)
-		qsort(appending->lates, count, sizeof(*appending->lates), compare_lates);
-	for (size_t i = 0; i < count && r == 0; i = end) {
-		struct digest mark;
-
-		buffer_clear(&store->scratch);
-		for (end = i;
-			end < count && is_same_day(&appending->lates[i], &appending->lates[end]);
-			end++)
-			buffer_write(
-				&store->scratch, appending->lates[end].digest.bytes, DIGEST_SIZE);
-		r = buffer_check(&store->scratch);
-		if (r == 0)
-			r = digester_of(
-				&store->digester, store->scratch.bytes, store->scratch.size, &mark);
-		if (r == 0)
-			summary_add_late_mark(&appending->statements, appending->lates[i].id,
-				appending->lates[i].day, &mark);
+	if (appending->late_count)
+		qsort(appending->lates, appending->late_count, sizeof(*lates), compare_lates);
+	for (size_t i = 0; i < appending->late_count && r == 0; i++) {
+		if (i && compare_lates(&lates[i - 1], &lates[i]) == 0)
+			continue;
+		summary_add_late_mark(&appending->statements, lates[i].id, lates[i].day,
+			summary_slot(appending->now_ms));
+		r = will_note(appending, &lates[i].note);
 	}
 	return r;
 }
@@ -327,9 +326,7 @@ static int add_row(
 		5, 2);
 	appending->readings++;
 	appending->bytes += scratch->size;
-	return summary_may_exist(place->day, appending->now_ms)
-		       ? note_late(appending, place, &digest)
-		       : 0;
+	return summary_may_exist(place->day, appending->now_ms) ? note_late(appending, place) : 0;
 }
 
 /* With the day's first reading of a shape. */

@@ -10,8 +10,6 @@
 #include "store/cassandra/private.h"
 #include "store/horizon.h"
 
-#define KEPT_FROM "kept-from"
-
 static struct cassandra_store *of(struct store *store)
 {
 	return (struct cassandra_store *)store;
@@ -213,6 +211,8 @@ static int open_all(struct cassandra_store *store, const struct cassandra_store_
 		r = cassandra_outcome(schema_open(store, options, err));
 	if (r == 0)
 		r = ledger_read_number(store, KEPT_FROM, &store->kept_from_ms, err);
+	if (r == 0)
+		r = ledger_read_number(store, TIDIED, &store->tidied_ms, err);
 	return r == 0 ? 0
 		      : error_prefix(err, r, "cannot open the store in Cassandra at '%s'",
 				options->cql.hosts);

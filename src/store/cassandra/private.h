@@ -107,6 +107,10 @@ struct noted {
 	} sets[2];
 };
 
+/* Records of this backend's own. */
+#define KEPT_FROM "kept-from"
+#define TIDIED    "tidied"
+
 struct rest {
 	uint64_t journal; /* commits up to this one */
 	int64_t now_ms;   /* were made until then */
@@ -299,7 +303,12 @@ MUST_CHECK int survey_run(struct cassandra_store *store, const struct instance_k
 
 /* summary.c: a summary is those readings of a day that still matter when no moment within the day
  * is asked about (thinning.c), as they were written, with their times. */
-enum { SUMMARY_REST_MS = 2 * 60 * 60 * 1000, CLOCKS_APART_MS = 60 * 60 * 1000, SPAN_DAYS = 32 };
+enum {
+	SUMMARY_REST_MS = 2 * 60 * 60 * 1000,
+	CLOCKS_APART_MS = 60 * 60 * 1000,
+	MARK_MS = 10 * 60 * 1000,
+	SPAN_DAYS = 32
+};
 
 /* May somebody have summarized the day by now? Servers' clocks are not farther apart. */
 static inline bool summary_may_exist(int64_t day, int64_t now_ms)
@@ -307,8 +316,15 @@ static inline bool summary_may_exist(int64_t day, int64_t now_ms)
 	return now_ms >= (day + 1) * DAY_MS + SUMMARY_REST_MS - CLOCKS_APART_MS;
 }
 
+/* Marks are of a time: all that comes late within one has the same, and no summary is made of a day
+ * before its marks' times are over for all. */
+static inline int64_t summary_slot(int64_t now_ms)
+{
+	return now_ms / MARK_MS;
+}
+
 void summary_add_late_mark(
-	struct statements *statements, const char *id, int64_t day, const struct digest *mark);
+	struct statements *statements, const char *id, int64_t day, int64_t slot);
 
 /* Gets a summary's readings; or, once and with NULL, that the day has none that counts. */
 typedef int (*summary_fn)(
@@ -319,9 +335,9 @@ typedef int (*summary_fn)(
 MUST_CHECK int summary_read(struct cassandra_store *store, const char *id, const int64_t *days,
 	size_t count, summary_fn each, void *context, struct error *err);
 
-/* Summarizes the day if it has no summary that counts. */
-MUST_CHECK int summary_make(
-	struct cassandra_store *store, const char *id, int64_t day, struct error *err);
+/* Summarizes the day if it has no summary that counts, and may have one by now. */
+MUST_CHECK int summary_make(struct cassandra_store *store, const char *id, int64_t day,
+	int64_t now_ms, struct error *err);
 
 /* thinning.c: adds the times of the rows that matter to a question without an edge in the day that
  * begins at from_ms, ascending. 0 or -ENOMEM. */

@@ -26,14 +26,27 @@ static int32_t span_of(int64_t day)
 	return (int32_t)floor_divide(day, SPAN_DAYS);
 }
 
-void summary_add_late_mark(
-	struct statements *statements, const char *id, int64_t day, const struct digest *mark)
+/* A mark is its time, and nothing else. */
+void summary_add_late_mark(struct statements *statements, const char *id, int64_t day, int64_t slot)
 {
+	uint8_t mark[DIGEST_SIZE] = { 0 };
+
+	for (unsigned int i = 0; i < sizeof(slot); i++)
+		mark[i] = (uint8_t)((uint64_t)slot >> (56 - 8 * i));
 	statements_add(statements, ADD_LATE_MARK,
 		(const struct cql_value[]){ statements_text(statements, id),
 			statements_int(statements, span_of(day)), statements_day(statements, day),
-			statements_blob(statements, mark->bytes, DIGEST_SIZE) },
+			statements_blob(statements, mark, sizeof(mark)) },
 		4, 2);
+}
+
+/* May readings still come under it? */
+static bool is_open(struct cql_value mark, int64_t now_ms)
+{
+	struct cursor from = cursor_over(mark.bytes, DIGEST_SIZE);
+	uint64_t slot = cursor_read_u64(&from);
+
+	return slot >= (uint64_t)summary_slot(now_ms - CLOCKS_APART_MS);
 }
 
 /* What the table has of one day; the summaries come first. */
@@ -244,8 +257,8 @@ struct kept_reading {
 struct making {
 	struct cassandra_store *store;
 	const char *id;
-	int64_t day;
-	bool is_there;
+	int64_t day, now_ms;
+	bool is_there, is_open;
 	struct buffer marks;
 	struct arena arena;
 	struct digester digester;
@@ -315,8 +328,10 @@ static int note_row(void *context, const struct cql_result *row, struct error *e
 
 	if (cql_read_boolean(cql_result_value(row, 1), &is_mark) < 0 || digest.size != DIGEST_SIZE)
 		return cassandra_corrupt(making->store, "the list of summaries", err);
-	if (is_mark)
+	if (is_mark) {
 		buffer_write(&making->marks, digest.bytes, DIGEST_SIZE);
+		making->is_open = making->is_open || is_open(digest, making->now_ms);
+	}
 	return 0;
 }
 
@@ -408,6 +423,8 @@ static int make(struct making *making, struct error *err)
 
 	if (r == 0)
 		r = buffer_check(&making->marks);
+	if (r != 0 || making->is_open)
+		return r;
 	if (r == 0)
 		r = tracks_init(&making->tracks);
 	if (r == 0)
@@ -421,9 +438,10 @@ static int make(struct making *making, struct error *err)
 	return r == 0 && making->count ? add_summary(making, err) : r;
 }
 
-int summary_make(struct cassandra_store *store, const char *id, int64_t day, struct error *err)
+int summary_make(struct cassandra_store *store, const char *id, int64_t day, int64_t now_ms,
+	struct error *err)
 {
-	struct making making = { .store = store, .id = id, .day = day };
+	struct making making = { .store = store, .id = id, .day = day, .now_ms = now_ms };
 	int r = summary_read(store, id, &day, 1, note_summary, &making, err);
 
 	if (r != 0 || making.is_there)

@@ -47,11 +47,14 @@ static int take_ids(struct sweep *sweep, const struct listing *listing, int64_t 
 	return 0;
 }
 
-static int begin(struct cassandra_store *store, int64_t until, struct error *err)
+static int begin(struct cassandra_store *store, int64_t until, int64_t now_ms, struct error *err)
 {
 	struct listing listing;
 	int r = listing_init(&listing, store);
 
+	/* For whoever appends with a clock that is behind. */
+	if (r == 0)
+		r = cassandra_outcome(ledger_advance(store, TIDIED, now_ms, err));
 	sweep_deinit(&store->sweep);
 	if (r == 0)
 		r = listing_load(&listing, NULL, err);
@@ -83,12 +86,12 @@ static int note_missing(void *context, int64_t day, int64_t time_ms, const void 
 
 /* A day that cannot be read is counted; whoever needs it is told. */
 static int make_missing(struct cassandra_store *store, const char *id,
-	const struct missing *missing, struct error *err)
+	const struct missing *missing, int64_t now_ms, struct error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < missing->count && r == 0; i++) {
-		r = summary_make(store, id, missing->days[i], err);
+		r = summary_make(store, id, missing->days[i], now_ms, err);
 		if (r == -EBADMSG || r == -ENOMEM)
 			r = 0;
 	}
@@ -116,14 +119,15 @@ static int find_missing(struct cassandra_store *store, struct missing *missing, 
 	return r == -EBADMSG ? 0 : r;
 }
 
-static int sweep_instance(struct cassandra_store *store, size_t *days_left, struct error *err)
+static int sweep_instance(
+	struct cassandra_store *store, int64_t now_ms, size_t *days_left, struct error *err)
 {
 	struct sweep *sweep = &store->sweep;
 	struct missing missing = { .count = 0 };
 	int r = find_missing(store, &missing, err);
 
 	if (r == 0)
-		r = make_missing(store, sweep->ids[sweep->next], &missing, err);
+		r = make_missing(store, sweep->ids[sweep->next], &missing, now_ms, err);
 	if (r == 0 && missing.count == LAST_DAYS) {
 		sweep->from = missing.days[LAST_DAYS - 1] + 1; /* there may be more */
 	} else if (r == 0) {
@@ -155,9 +159,9 @@ int sweep_some(struct cassandra_store *store, int64_t now_ms, bool *ret_more, st
 	if (sweep->is_swept && sweep->until >= until)
 		return 0;
 	if (!sweep->ids || sweep->until < until)
-		r = begin(store, until, err);
+		r = begin(store, until, now_ms, err);
 	while (r == 0 && sweep->next < sweep->count && days_left && instances_left--)
-		r = sweep_instance(store, &days_left, err);
+		r = sweep_instance(store, now_ms, &days_left, err);
 	sweep->is_swept = r == 0 && is_done(sweep);
 	*ret_more = r == 0 && !sweep->is_swept;
 	return r;
