@@ -11,8 +11,9 @@
 /* The context of a body in pieces (api/http/bodies.h). */
 struct asking {
 	const struct service *service;
-	struct methods methods; /* the service's; of many instances, with a store that reads ahead */
-	struct store *ahead;    /* that one, or NULL */
+	struct methods
+		methods;     /* the service's; of many instances, with a store that reads ahead */
+	struct store *ahead; /* that one, or NULL */
 	const char *method;
 	const struct table *table; /* of its answers */
 	struct presentation presentation;

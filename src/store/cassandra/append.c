@@ -119,7 +119,7 @@ static int64_t next_appearance_us(struct appending *appending)
 static int note_appearance(struct appending *appending, const struct place *place)
 {
 	struct statements *statements = &appending->statements;
-	bool is_new;
+	bool is_new = false;
 	int r;
 
 	begin_note(appending, 'a', place->id);
@@ -138,7 +138,7 @@ static int note_appearance(struct appending *appending, const struct place *plac
 static int note_last_day(struct appending *appending, const struct place *place)
 {
 	struct statements *statements = &appending->statements;
-	bool is_new;
+	bool is_new = false;
 	int r;
 
 	buffer_write_signed(begin_note(appending, 'l', place->id), place->day);
@@ -211,7 +211,7 @@ static int note_shape(struct appending *appending, const struct place *place,
 	struct buffer *scratch = begin_note(appending, 'd', place->id);
 	struct cql_value shape, content;
 	struct digest digest;
-	bool is_new;
+	bool is_new = false;
 	size_t begin;
 	int r;
 
@@ -261,7 +261,7 @@ static int note_late(struct appending *appending, const struct place *place)
 {
 	struct buffer *scratch = begin_note(appending, 'm', place->id);
 	struct late *lates, late = { .day = place->day };
-	bool is_new;
+	bool is_new = false;
 	int r;
 
 	buffer_write_signed(scratch, place->day);
@@ -368,7 +368,7 @@ static int add_info(struct appending *appending, const struct instance_info *inf
 	struct digest digest;
 	struct buffer *scratch;
 	size_t begin;
-	bool is_new;
+	bool is_new = false;
 	int r = find_place(appending, &key, &place);
 
 	if (r < 0)
