@@ -23,8 +23,8 @@
 #define PORT(section, name, fallback, help) INTEGER(section, name, fallback, 0, 65535, help)
 
 static const char *const stores[] = { "sqlite", "cassandra", "memory", NULL };
-static const char *const consistencies[] = { "LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL",
-	"LOCAL_ONE", "ONE", NULL };
+/* With fewer copies, what was acknowledged can be lost, and answers can lack it. */
+static const char *const consistencies[] = { "LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL", NULL };
 static const char *const compressions[] = { "lz4", "none", NULL };
 static const char *const cpu_forms[] = { "time", "percent", NULL };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };

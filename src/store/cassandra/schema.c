@@ -122,8 +122,7 @@ static const struct {
 	const char *name;
 	enum cql_consistency consistency;
 } consistencies[] = { { "LOCAL_QUORUM", CQL_LOCAL_QUORUM }, { "QUORUM", CQL_QUORUM },
-	{ "EACH_QUORUM", CQL_EACH_QUORUM }, { "ALL", CQL_ALL }, { "LOCAL_ONE", CQL_LOCAL_ONE },
-	{ "ONE", CQL_ONE } };
+	{ "EACH_QUORUM", CQL_EACH_QUORUM }, { "ALL", CQL_ALL } };
 
 static int read_consistency(
 	const char *name, enum cql_consistency *ret_consistency, struct error *err)
