@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/http/crew.h"
 #include "api/projects.h"
 #include "base/time-text.h"
 #include "base/when.h"
@@ -17,12 +18,12 @@ void asking_free(void *context)
 
 	if (!asking)
 		return;
+	crew_free(asking->crew);
 	json_decref(asking->args);
 	json_decref(asking->ids);
 	json_decref(asking->seen);
 	json_decref(asking->data);
 	groups_free(asking->groups);
-	store_free(asking->ahead);
 	free(asking);
 }
 
@@ -36,7 +37,6 @@ struct asking *asking_new(void *service, const char *method, const struct table 
 		return NULL;
 	}
 	*asking = (struct asking){ .service = service,
-		.methods = *((struct service *)service)->methods,
 		.method = method,
 		.table = table,
 		.args = json_object(),

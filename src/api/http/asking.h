@@ -11,15 +11,13 @@
 /* The context of a body in pieces (api/http/bodies.h). */
 struct asking {
 	const struct service *service;
-	struct methods
-		methods;     /* the service's; of many instances, with a store that reads ahead */
-	struct store *ahead; /* that one, or NULL */
 	const char *method;
 	const struct table *table; /* of its answers */
 	struct presentation presentation;
 	json_t *args;
-	json_t *ids;  /* that are still to be asked about, from `next` on */
-	json_t *seen; /* ids that were answered: two names may be one instance */
+	json_t *ids;       /* that are still to be asked about, from `next` on */
+	struct crew *crew; /* that asks about them; NULL where they are few */
+	json_t *seen;      /* ids that were answered: two names may be one instance */
 	size_t next;
 	bool is_open, has_answers, is_summed;
 	json_t *data; /* the answer whose rows are written; NULL: none */

@@ -3,19 +3,28 @@
 #include "api/http/bodies.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "api/http/crew.h"
 #include "base/json.h"
-#include "store/ahead/ahead.h"
 
-enum { PIECE_ROWS = 1000, INSTANCES_TO_READ_AHEAD = 8 };
+enum { PIECE_ROWS = 1000, INSTANCES_OF_A_CREW = 8 };
 
 static bool ask(struct asking *asking, struct http_response *response, json_t **ret_data)
 {
 	struct error err = { 0 };
 	enum answer_code code =
-		methods_ask(&asking->methods, asking->method, asking->args, ret_data, &err);
+		methods_ask(asking->service->methods, asking->method, asking->args, ret_data, &err);
+
+	if (code != ANSWER_SUCCESS)
+		asking_refuse(response, code, &err);
+	return code == ANSWER_SUCCESS;
+}
+
+static bool ask_crew(struct asking *asking, struct http_response *response, json_t **ret_data)
+{
+	struct error err = { 0 };
+	enum answer_code code = crew_next(asking->crew, ret_data, &err);
 
 	if (code != ANSWER_SUCCESS)
 		asking_refuse(response, code, &err);
@@ -30,7 +39,7 @@ static bool ask_next(struct asking *asking, struct http_response *response, json
 
 	*ret_data = NULL;
 	json_object_set(asking->args, "id", json_array_get(asking->ids, asking->next++));
-	if (!ask(asking, response, &data))
+	if (asking->crew ? !ask_crew(asking, response, &data) : !ask(asking, response, &data))
 		return false;
 	id = json_string_value(json_object_get(data, "id"));
 	if (json_object_get(asking->seen, id)) {
@@ -118,28 +127,24 @@ static bool next_rows(void *context, struct http_response *response, struct buff
 	return asking->data || !is_last(asking);
 }
 
-/* Names are left out: what is asked about by a name is not read ahead. Without memory, nothing is.
- */
-static void read_ahead(struct asking *asking)
+/* Where there are many, they are asked about by a crew. False: it has refused. */
+static bool begin(struct asking *asking, struct http_response *response)
 {
-	size_t count = json_array_size(asking->ids), uuid_count = 0, i;
-	struct uuid *uuids = calloc(count + 1, sizeof(*uuids));
-	json_t *id;
-
-	json_array_foreach(asking->ids, i, id)
-	{
-		if (uuids && uuid_parse(json_string_value(id), &uuids[uuid_count]) == 0)
-			uuid_count++;
-	}
-	if (uuid_count >= INSTANCES_TO_READ_AHEAD &&
-		ahead_store_new(asking->methods.store, uuids, uuid_count, &asking->ahead) == 0)
-		asking->methods.store = asking->ahead;
-	free(uuids);
+	if (json_array_size(asking->ids) < INSTANCES_OF_A_CREW)
+		return true;
+	asking->crew =
+		crew_new(asking->service->methods, asking->method, asking->args, asking->ids);
+	if (asking->crew)
+		return true;
+	http_refuse(response, 500, "out of memory");
+	asking_free(asking);
+	return false;
 }
 
 void bodies_each(struct asking *asking, struct http_response *response)
 {
-	read_ahead(asking);
+	if (!begin(asking, response))
+		return;
 	respond(asking, response,
 		asking->presentation.form == FORM_JSON ? next_instance : next_rows);
 }
@@ -196,8 +201,8 @@ static bool next_group(void *context, struct http_response *response, struct buf
 
 void bodies_groups(struct asking *asking, struct http_response *response)
 {
-	read_ahead(asking);
-	respond(asking, response, next_group);
+	if (begin(asking, response))
+		respond(asking, response, next_group);
 }
 
 static void write_whole(
