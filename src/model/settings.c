@@ -58,7 +58,8 @@ const struct config_key settings_keys[] = {
 	CHOICE("server", "legacy_cpu", "time", cpu_forms,
 		"What old workers send as cpu: nanoseconds of CPU time, or a percentage."),
 	INTEGER("server", "seal_after_seconds", "1200", 1, 86400,
-		"Readings rest in the journal for so long before they are packed into chunks."),
+		"Readings rest in the journal for so long, and up to twice as long, before they "
+		"become chunks."),
 	TEXT("server", "http_host", "127.0.0.1",
 		"Address that kanyun-server listens on for HTTP; * is every one."),
 	PORT("server", "http_port", "0", "HTTP: /metrics for Prometheus; 0: off."),
