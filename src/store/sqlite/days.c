@@ -231,6 +231,29 @@ int day_run(sqlite3_stmt *statement, struct error *err)
 	return r;
 }
 
+int day_read_parts(struct sqlite_store *store, struct sqlite_day *day, enum day_statement statement,
+	uint64_t instance, part_fn each, void *context, size_t *ret_count, struct error *err)
+{
+	sqlite3_stmt *blobs;
+	int r = day_prepare(day, statement, &blobs, err), code = SQLITE_DONE;
+
+	*ret_count = 0;
+	if (r != 0)
+		return r;
+	sqlite3_bind_int64(blobs, 1, (int64_t)instance);
+	while (r == 0 && (code = sqlite3_step(blobs)) == SQLITE_ROW) {
+		++*ret_count;
+		r = blob_unpack(store->decompressor, sqlite3_column_blob(blobs, 0),
+			(size_t)sqlite3_column_bytes(blobs, 0), &store->day_scratch);
+		if (r == 0)
+			r = parts_read(&store->day_scratch, each, context);
+	}
+	if (r == 0 && code != SQLITE_DONE)
+		r = sqlite_outcome(day->db, "a day's file", err);
+	sqlite3_reset(blobs);
+	return r;
+}
+
 int day_end(struct sqlite_day *day, int r, struct error *err)
 {
 	if (r == 0)
@@ -304,11 +327,9 @@ static int prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret_statement, 
 /* Reads all of it, which only a file that is doubted is worth. */
 static int verify(struct sqlite_store *store, const struct sqlite_day *day, struct error *err)
 {
-	CLEANUP(buffer_deinit) struct buffer scratch;
 	sqlite3_stmt *statement;
 	int r, code = SQLITE_DONE;
 
-	buffer_init(&scratch, BLOB_MAX);
 	r = prepare(day->db, "PRAGMA quick_check(1)", &statement, err);
 	if (r != 0)
 		return r;
@@ -327,7 +348,7 @@ static int verify(struct sqlite_store *store, const struct sqlite_day *day, stru
 		return r;
 	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		r = blob_unpack(store->decompressor, sqlite3_column_blob(statement, 0),
-			(size_t)sqlite3_column_bytes(statement, 0), &scratch);
+			(size_t)sqlite3_column_bytes(statement, 0), &store->day_scratch);
 	if (r == 0 && code != SQLITE_DONE)
 		r = sqlite_outcome(day->db, "a day's file", err);
 	sqlite3_finalize(statement);

@@ -78,24 +78,8 @@ static int take_part(void *context, uint64_t track_id, struct cursor *rows)
 int packing_read(struct packing *packing, struct sqlite_day *day, enum day_statement statement,
 	uint64_t instance, size_t *ret_count, struct error *err)
 {
-	sqlite3_stmt *blobs;
-	int r = day_prepare(day, statement, &blobs, err), code = SQLITE_DONE;
-
-	*ret_count = 0;
-	if (r != 0)
-		return r;
-	sqlite3_bind_int64(blobs, 1, (int64_t)instance);
-	while (r == 0 && (code = sqlite3_step(blobs)) == SQLITE_ROW) {
-		++*ret_count;
-		r = blob_unpack(packing->store->decompressor, sqlite3_column_blob(blobs, 0),
-			(size_t)sqlite3_column_bytes(blobs, 0), &packing->scratch);
-		if (r == 0)
-			r = parts_read(&packing->scratch, take_part, packing);
-	}
-	if (r == 0 && code != SQLITE_DONE)
-		r = sqlite_outcome(day->db, "a day's file", err);
-	sqlite3_reset(blobs);
-	return r;
+	return day_read_parts(
+		packing->store, day, statement, instance, take_part, packing, ret_count, err);
 }
 
 static int find_moments(const struct packing *packing, struct moments *moments)
@@ -259,7 +243,6 @@ int packing_init(struct packing *packing, struct sqlite_store *store)
 	*packing = (struct packing){ .store = store,
 		.small = blob_compressor_new(BLOB_SMALL),
 		.fast = blob_compressor_new(BLOB_FAST) };
-	buffer_init(&packing->scratch, BLOB_MAX);
 	buffer_init(&packing->blob, BLOB_MAX);
 	buffer_init(&packing->part, BLOB_MAX);
 	buffer_init(&packing->rows, BLOB_MAX);
@@ -270,7 +253,6 @@ int packing_init(struct packing *packing, struct sqlite_store *store)
 void packing_deinit(struct packing *packing)
 {
 	packing_forget(packing);
-	buffer_deinit(&packing->scratch);
 	buffer_deinit(&packing->blob);
 	buffer_deinit(&packing->part);
 	buffer_deinit(&packing->rows);

@@ -17,7 +17,7 @@ struct packing {
 	struct resident resident; /* stands for the instance */
 	struct track *tracks;
 	size_t count, room;
-	struct buffer scratch, blob, part, rows, thinned;
+	struct buffer blob, part, rows, thinned;
 	ZSTD_CCtx *small, *fast;
 };
 

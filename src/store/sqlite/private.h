@@ -113,6 +113,7 @@ struct sqlite_store {
 	size_t month_count, month_room;
 	int64_t crowded; /* the day that was sealed into last; -1: its chunks were merged */
 	ZSTD_DCtx *decompressor;
+	struct buffer day_scratch; /* what was decompressed last */
 };
 
 /* What SQLite's result means to callers of the store. */
@@ -211,6 +212,11 @@ MUST_CHECK int day_prepare(struct sqlite_day *day, enum day_statement statement,
 	sqlite3_stmt **ret_statement, struct error *err);
 /* Runs one that gives no rows. */
 MUST_CHECK int day_run(sqlite3_stmt *statement, struct error *err);
+/* Calls `each` for the parts of an instance's blobs, which one of the reading statements gives;
+ * *ret_count is how many blobs there were. -EBADMSG: one is not what was written. */
+MUST_CHECK int day_read_parts(struct sqlite_store *store, struct sqlite_day *day,
+	enum day_statement statement, uint64_t instance, part_fn each, void *context,
+	size_t *ret_count, struct error *err);
 /* A transaction: commits if r is 0, else takes it back. Returns r, or why it could not. */
 MUST_CHECK int day_end(struct sqlite_day *day, int r, struct error *err);
 /* What could not be read: wrong numbers are worse than none. Returns -EBADMSG with a text. */

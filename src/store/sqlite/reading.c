@@ -19,7 +19,6 @@ struct sweep {
 	const int64_t *days; /* that have a file */
 	size_t day_count;
 	bool *is_read; /* of each gathering each day: with its month */
-	struct buffer scratch;
 };
 
 struct reading_part {
@@ -44,29 +43,14 @@ static int gather_part(void *context, uint64_t track_id, struct cursor *rows)
 		       : 0;
 }
 
-/* *ret_count: how many blobs there were. Returns -EBADMSG if one is not what was written. */
+/* *ret_count: how many blobs there were. */
 static int gather_blobs(struct gathering *gathering, struct sqlite_day *day,
 	enum day_statement statement, struct sweep *sweep, size_t *ret_count, struct error *err)
 {
 	struct reading_part reading = { .gathering = gathering };
-	sqlite3_stmt *blobs;
-	int r = day_prepare(day, statement, &blobs, err), code = SQLITE_DONE;
 
-	*ret_count = 0;
-	if (r != 0)
-		return r;
-	sqlite3_bind_int64(blobs, 1, (int64_t)gathering->instance->id);
-	while (r == 0 && (code = sqlite3_step(blobs)) == SQLITE_ROW) {
-		++*ret_count;
-		r = blob_unpack(sweep->store->decompressor, sqlite3_column_blob(blobs, 0),
-			(size_t)sqlite3_column_bytes(blobs, 0), &sweep->scratch);
-		if (r == 0)
-			r = parts_read(&sweep->scratch, gather_part, &reading);
-	}
-	if (r == 0 && code != SQLITE_DONE)
-		r = sqlite_outcome(day->db, "a day's file", err);
-	sqlite3_reset(blobs);
-	return r;
+	return day_read_parts(sweep->store, day, statement, gathering->instance->id, gather_part,
+		&reading, ret_count, err);
 }
 
 static int gather_instance(
@@ -217,7 +201,6 @@ int days_gather(
 	int64_t *days = NULL;
 	int r;
 
-	buffer_init(&sweep.scratch, BLOB_MAX);
 	pthread_mutex_lock(&store->days_lock);
 	r = days_list(store, "", &days, &sweep.day_count);
 	sweep.days = days;
@@ -226,7 +209,6 @@ int days_gather(
 		r = sweep.is_read ? gather_days(&sweep, err) : -ENOMEM;
 	}
 	pthread_mutex_unlock(&store->days_lock);
-	buffer_deinit(&sweep.scratch);
 	free(sweep.is_read);
 	free(days);
 	return r;

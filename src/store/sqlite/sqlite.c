@@ -300,6 +300,7 @@ static void sqlite_close(struct store *base)
 	tracks_deinit(&store->tracks);
 	sources_deinit(&store->sources);
 	buffer_deinit(&store->scratch);
+	buffer_deinit(&store->day_scratch);
 	buffer_deinit(&store->packed);
 	ZSTD_freeCCtx(store->compressor);
 	ZSTD_freeDCtx(store->decompressor);
@@ -364,6 +365,7 @@ int sqlite_store_new(
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_mutex_init(&store->days_lock, NULL);
 	buffer_init(&store->scratch, BLOB_MAX);
+	buffer_init(&store->day_scratch, BLOB_MAX);
 	buffer_init(&store->packed, BLOB_MAX);
 	r = text_copy(store->data_dir, sizeof(store->data_dir), options->data_dir)
 		    ? open_all(store, err)
