@@ -3,11 +3,10 @@
 #include "server/maintenance.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/background.h"
 #include "base/checked.h"
 #include "base/log.h"
 #include "base/time-text.h"
@@ -25,29 +24,8 @@ struct maintenance {
 	int64_t horizon_ms; /* until when something was or may be deleted since the start */
 	int64_t swept_ms;   /* monotonic; retention waits one period after the start, too */
 	struct log_limit trouble;
-	pthread_t thread;
-	bool has_thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool is_ending;
+	struct background background;
 };
-
-/* Returns whether the thread is to end. */
-static bool pause_ms(struct maintenance *maintenance, int64_t ms)
-{
-	struct timespec until;
-	bool is_ending;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	pthread_mutex_lock(&maintenance->lock);
-	while (!maintenance->is_ending &&
-		pthread_cond_timedwait(&maintenance->wake, &maintenance->lock, &until) != ETIMEDOUT)
-		;
-	is_ending = maintenance->is_ending;
-	pthread_mutex_unlock(&maintenance->lock);
-	return is_ending;
-}
 
 static int note_first(void *context, const struct store_instance *instance)
 {
@@ -147,7 +125,7 @@ static void *run(void *argument)
 	int64_t rest_ms = MIN_OF((int64_t)PAUSE_MS, maintenance->sweep_every_ms);
 	bool more = false;
 
-	while (!pause_ms(maintenance, more ? 0 : rest_ms))
+	while (!background_pause(&maintenance->background, more ? 0 : rest_ms))
 		more = work(maintenance);
 	return NULL;
 }
@@ -156,7 +134,6 @@ int maintenance_new(struct store *store, const struct clock *clock, const struct
 	struct maintenance **ret_maintenance, struct error *err)
 {
 	struct maintenance *maintenance = calloc(1, sizeof(*maintenance));
-	pthread_condattr_t attributes;
 	int r;
 
 	if (!maintenance)
@@ -169,17 +146,12 @@ int maintenance_new(struct store *store, const struct clock *clock, const struct
 		config_integer(config, "server", "retention_check_seconds") * 1000;
 	maintenance->horizon_ms = INT64_MIN;
 	maintenance->swept_ms = clock_monotonic_ms(clock);
-	pthread_mutex_init(&maintenance->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&maintenance->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
-	r = pthread_create(&maintenance->thread, NULL, run, maintenance);
-	if (r != 0) {
+	background_init(&maintenance->background);
+	r = background_start(&maintenance->background, run, maintenance, err);
+	if (r < 0) {
 		maintenance_free(maintenance);
-		return error_set(err, -r, "cannot start a thread: %s", strerror(r));
+		return r;
 	}
-	maintenance->has_thread = true;
 	*ret_maintenance = maintenance;
 	return 0;
 }
@@ -188,15 +160,7 @@ struct maintenance *maintenance_free(struct maintenance *maintenance)
 {
 	if (!maintenance)
 		return NULL;
-	if (maintenance->has_thread) {
-		pthread_mutex_lock(&maintenance->lock);
-		maintenance->is_ending = true;
-		pthread_cond_broadcast(&maintenance->wake);
-		pthread_mutex_unlock(&maintenance->lock);
-		pthread_join(maintenance->thread, NULL);
-	}
-	pthread_cond_destroy(&maintenance->wake);
-	pthread_mutex_destroy(&maintenance->lock);
+	background_deinit(&maintenance->background);
 	free(maintenance);
 	return NULL;
 }

@@ -5,12 +5,11 @@
 #include <czmq.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "query/timeline.h"
@@ -24,11 +23,7 @@ struct presence {
 	struct workers *workers;
 	int64_t dead_after_ms;
 	struct log_limit trouble;
-	pthread_t thread;
-	bool has_thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool is_ending;
+	struct background background;
 };
 
 /* What the store knows of one worker. */
@@ -232,44 +227,15 @@ static void share(struct presence *presence)
 			error_text(&err, r));
 }
 
-/* Returns whether the thread is to end. */
-static bool pause_ms(struct presence *presence, int64_t ms)
-{
-	struct timespec until;
-	bool is_ending;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (until.tv_nsec / 1000000 + ms) / 1000;
-	until.tv_nsec = (until.tv_nsec / 1000000 + ms) % 1000 * 1000000;
-	pthread_mutex_lock(&presence->lock);
-	while (!presence->is_ending &&
-		pthread_cond_timedwait(&presence->wake, &presence->lock, &until) != ETIMEDOUT)
-		;
-	is_ending = presence->is_ending;
-	pthread_mutex_unlock(&presence->lock);
-	return is_ending;
-}
-
 static void *run(void *argument)
 {
 	struct presence *presence = argument;
 	int64_t period_ms = MIN_OF(presence->dead_after_ms / 8, (int64_t)PERIOD_MAX_MS);
 
-	while (!pause_ms(presence, MAX_OF(period_ms, (int64_t)PERIOD_MIN_MS)))
+	while (!background_pause(&presence->background, MAX_OF(period_ms, (int64_t)PERIOD_MIN_MS)))
 		share(presence);
 	share(presence);
 	return NULL;
-}
-
-static void init_lock(struct presence *presence)
-{
-	pthread_condattr_t attributes;
-
-	pthread_mutex_init(&presence->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&presence->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
 }
 
 int presence_new(struct store *store, const struct clock *clock, struct workers *workers,
@@ -284,14 +250,13 @@ int presence_new(struct store *store, const struct clock *clock, struct workers 
 	presence->clock = clock;
 	presence->workers = workers;
 	presence->dead_after_ms = dead_after_ms;
-	init_lock(presence);
+	background_init(&presence->background);
 	share(presence);
-	r = pthread_create(&presence->thread, NULL, run, presence);
-	if (r != 0) {
+	r = background_start(&presence->background, run, presence, err);
+	if (r < 0) {
 		presence_free(presence);
-		return error_set(err, -r, "cannot start a thread: %s", strerror(r));
+		return r;
 	}
-	presence->has_thread = true;
 	*ret_presence = presence;
 	return 0;
 }
@@ -300,15 +265,7 @@ struct presence *presence_free(struct presence *presence)
 {
 	if (!presence)
 		return NULL;
-	if (presence->has_thread) {
-		pthread_mutex_lock(&presence->lock);
-		presence->is_ending = true;
-		pthread_cond_broadcast(&presence->wake);
-		pthread_mutex_unlock(&presence->lock);
-		pthread_join(presence->thread, NULL);
-	}
-	pthread_cond_destroy(&presence->wake);
-	pthread_mutex_destroy(&presence->lock);
+	background_deinit(&presence->background);
 	free(presence);
 	return NULL;
 }
