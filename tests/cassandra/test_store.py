@@ -134,7 +134,7 @@ def test_rows_expire_and_none_is_deleted(start, cassandra):
         peer.wait_ack(1)
     days = 1510 * 86400
     with session(cassandra) as made:
-        for table, column in (("readings", "reading"), ("shapes", "content")):
+        for table, column in (("readings", "readings"), ("shapes", "content")):
             row = made.execute(f"SELECT ttl({column}) AS t FROM {server.keyspace}.{table}").one()
             assert days - 3600 < row.t <= days
         tables = {row.table_name: row for row in made.execute(
@@ -145,6 +145,12 @@ def test_rows_expire_and_none_is_deleted(start, cassandra):
     assert tables["records"].default_time_to_live == 0
 
 
+def overwrite(made, server, row, readings):
+    made.execute(f"UPDATE {server.keyspace}.readings SET readings = %s WHERE host = %s AND "
+                 "quarter = %s AND slot = %s AND at = %s AND digest = %s",
+                 (readings, row.host, row.quarter, row.slot, row.at, row.digest))
+
+
 def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cassandra):
     server = start(CassandraServer, cassandra)
     with Peer(server) as peer:
@@ -153,10 +159,8 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
         peer.wait_ack(3)
     with session(cassandra) as made:
         row = made.execute(f"SELECT * FROM {server.keyspace}.readings LIMIT 1").one()
-        broken = row.reading[:-1] + bytes([row.reading[-1] ^ 2])  # another value, well-formed
-        made.execute(f"UPDATE {server.keyspace}.readings SET reading = %s WHERE instance = %s AND "
-                     "day = %s AND at = %s AND digest = %s",
-                     (broken, row.instance, row.day, row.at, row.digest))
+        # Another value, well-formed.
+        overwrite(made, server, row, row.readings[:-1] + bytes([row.readings[-1] ^ 2]))
     with pytest.raises(AssertionError, match="not what was written"):
         samples(server)
     assert server.counters()["store_corrupt"] == 1
@@ -285,12 +289,9 @@ def test_a_report_over_whole_days_reads_their_summaries(start, cassandra, clock)
     with session(cassandra) as made:
         # What lies within a day is not read any more.
         at = (BASE_MS + 36 * 3_600_000) / 1000
-        row = made.execute(f"SELECT * FROM {server.keyspace}.readings WHERE instance = %s AND "
-                           "day = '2023-11-16' LIMIT 30", [UUID]).all()[12]
-        assert (row.at - datetime.datetime(1970, 1, 1)).total_seconds() == at
-        made.execute(f"UPDATE {server.keyspace}.readings SET reading = 0x01 WHERE instance = %s "
-                     "AND day = %s AND at = %s AND digest = %s",
-                     (UUID, row.day, row.at, row.digest))
+        [row] = [row for row in made.execute(f"SELECT * FROM {server.keyspace}.readings").all()
+                 if (row.at - datetime.datetime(1970, 1, 1)).total_seconds() == at]
+        overwrite(made, server, row, b"\1")
         assert usage() == expected_usage
         with pytest.raises(AssertionError, match="not what was written"):
             usage(begin=30 * 3_600_000)

@@ -46,6 +46,7 @@ struct late {
 /* Of one reading. */
 struct place {
 	char id[INSTANCE_ID_SIZE];
+	const char *host; /* as in stays.c */
 	struct cql_value instance, bucket;
 	int64_t day;
 };
@@ -135,20 +136,22 @@ static int note_appearance(struct appending *appending, const struct place *plac
 	return r;
 }
 
-static int note_last_day(struct appending *appending, const struct place *place)
+static int note_host(struct appending *appending, const struct place *place)
 {
 	struct statements *statements = &appending->statements;
+	struct buffer *scratch = begin_note(appending, 'h', place->id);
 	bool is_new = false;
 	int r;
 
-	buffer_write_signed(begin_note(appending, 'l', place->id), place->day);
+	buffer_write_string(scratch, place->host);
+	buffer_write_signed(scratch, place->day);
 	r = note(appending, &is_new);
 	if (r == 0 && is_new) {
-		const struct cql_value values[] = { statements_day(statements, place->day),
-			place->bucket, place->instance };
+		const struct cql_value values[] = { statements_text(statements, place->host),
+			statements_day(statements, place->day), place->bucket, place->instance };
 
-		statements_add(statements, NOTE_LAST_DAY, values, ARRAY_SIZE(values), 0)
-			->timestamp_us = MAX_OF(place->day, 1);
+		statements_add(statements, NOTE_HOST, values, ARRAY_SIZE(values), 0)->timestamp_us =
+			MAX_OF(place->day, 1);
 	}
 	return r;
 }
@@ -216,6 +219,7 @@ static int note_shape(struct appending *appending, const struct place *place,
 	int r;
 
 	buffer_write_signed(scratch, place->day);
+	buffer_write_string(scratch, place->host);
 	begin = scratch->size;
 	shape_write(scratch, reading);
 	r = note(appending, ret_is_new);
@@ -235,9 +239,9 @@ static int note_shape(struct appending *appending, const struct place *place,
 		statements_add(statements, ADD_SHAPE,
 			(const struct cql_value[]){ place->instance, shape, content }, 3, 1);
 	statements_add(statements, ADD_DAY,
-		(const struct cql_value[]){
-			place->instance, statements_day(statements, place->day), shape },
-		3, 1);
+		(const struct cql_value[]){ place->instance, statements_day(statements, place->day),
+			statements_text(statements, place->host), shape },
+		4, 1);
 	if (is_new)
 		statements_join(statements, 2);
 	return 0;
@@ -302,45 +306,20 @@ static int add_late_marks(struct appending *appending)
 	return r;
 }
 
-static int add_row(
-	struct appending *appending, const struct place *place, const struct reading *reading)
-{
-	struct cassandra_store *store = appending->store;
-	struct statements *statements = &appending->statements;
-	struct buffer *scratch = &store->scratch;
-	struct digest digest;
-	int r;
-
-	buffer_clear(scratch);
-	reading_write(scratch, reading);
-	r = buffer_check(scratch);
-	if (r == 0)
-		r = digester_of(&store->digester, scratch->bytes, scratch->size, &digest);
-	if (r < 0)
-		return r;
-	statements_add(statements, ADD_READING,
-		(const struct cql_value[]){ place->instance, statements_day(statements, place->day),
-			statements_bigint(statements, reading->time_ms),
-			statements_blob(statements, digest.bytes, DIGEST_SIZE),
-			statements_blob(statements, scratch->bytes, scratch->size) },
-		5, 2);
-	appending->readings++;
-	appending->bytes += scratch->size;
-	return summary_may_exist(place->day, appending->now_ms) ? note_late(appending, place) : 0;
-}
-
 /* With the day's first reading of a shape. */
 static int note_instance(
 	struct appending *appending, const struct place *place, const struct reading *reading)
 {
-	int r = note_last_day(appending, place);
+	int r = note_host(appending, place);
 
 	if (r == 0)
 		r = note_groups(appending, place, reading);
 	return r == 0 ? note_appearance(appending, place) : r;
 }
 
-static int add_reading(struct appending *appending, const struct reading *reading)
+/* All that is written about a reading besides itself. */
+static int note_reading(
+	struct appending *appending, const struct batch *batch, const struct reading *reading)
 {
 	struct place place = { .day = floor_divide(reading->time_ms, DAY_MS) };
 	bool is_new = false;
@@ -348,9 +327,11 @@ static int add_reading(struct appending *appending, const struct reading *readin
 
 	if (reading->tuple_count == 0)
 		return 0;
+	appending->readings++;
 	r = find_place(appending, &reading->instance, &place);
-	if (r == 0)
-		r = add_row(appending, &place, reading);
+	place.host = place_host(batch, place.id);
+	if (r == 0 && summary_may_exist(place.day, appending->now_ms))
+		r = note_late(appending, &place);
 	if (r == 0)
 		r = note_shape(appending, &place, reading, &is_new);
 	if (r < 0)
@@ -406,8 +387,10 @@ static int add_batch(struct appending *appending, const struct batch *batch)
 
 	for (size_t i = 0; i < batch->info_count && r == 0; i++)
 		r = add_info(appending, &batch->infos[i]);
+	if (r == 0)
+		r = filing_add(&appending->statements, batch, &appending->bytes);
 	for (size_t i = 0; i < batch->reading_count && r == 0; i++) {
-		r = add_reading(appending, &batch->readings[i]);
+		r = note_reading(appending, batch, &batch->readings[i]);
 		if (r == 0)
 			r = send_if_many(appending);
 	}

@@ -178,6 +178,7 @@ static void cassandra_close(struct store *base)
 	digester_deinit(&store->digester);
 	noted_deinit(&store->noted);
 	buffer_deinit(&store->scratch);
+	buffer_deinit(&store->bundle);
 	tracks_deinit(&store->recent);
 	free(store->rests);
 	sweep_deinit(&store->sweep);
@@ -231,6 +232,7 @@ int cassandra_store_new(
 	pthread_mutex_init(&store->append_lock, NULL);
 	pthread_mutex_init(&store->lock, NULL);
 	buffer_init(&store->scratch, READING_BYTES_MAX);
+	buffer_init(&store->bundle, BUNDLE_BYTES + READING_BYTES_MAX + INSTANCE_ID_SIZE + 16);
 	r = open_all(store, options, err);
 	if (r != 0) {
 		cassandra_close(&store->store);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* One reading as bytes: a version, what all of it has in common (epoch, start, segment), then its
- * tuples: group, parameter, life, the mask of its columns with a bit above them if its start is
- * another, that start, and the values of these columns. A shape ends before the values: readings of
- * one shape belong to the same tracks and columns. */
+/* Readings as bytes. One of them: a version, what all of it has in common (epoch, start, segment),
+ * then its tuples: group, parameter, life, the mask of its columns with a bit above them if its
+ * start is another, that start, and the values of these columns. A shape ends before the values:
+ * readings of one shape belong to the same tracks and columns. A row of readings: a version, then
+ * of each the instance's id, the size of its bytes, and these. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "cql/murmur3.h"
 #include "store/cassandra/private.h"
 
-enum { READING_FORMAT = 1, HAS_START = 1 << METRIC_COLUMNS_MAX };
+enum { READING_FORMAT = 1, BUNDLE_FORMAT = 1, HAS_START = 1 << METRIC_COLUMNS_MAX };
 
 #define NAME_PREFIX "name:"
 
@@ -164,18 +165,76 @@ int32_t instance_bucket(const char *id)
 	return (int32_t)((uint64_t)cql_murmur3_token(id, strlen(id)) % BUCKETS);
 }
 
-int row_reading(struct digester *digester, const struct cql_result *row, int64_t *ret_time_ms,
-	decoded_fn each, void *context)
+int32_t instance_slot(const char *id)
 {
-	struct cql_value digest = cql_result_value(row, 1), reading = cql_result_value(row, 2);
+	return (int32_t)(((uint64_t)cql_murmur3_token(id, strlen(id)) >> 32) % SLOTS);
+}
+
+void bundle_begin(struct buffer *to)
+{
+	buffer_clear(to);
+	buffer_write_u8(to, BUNDLE_FORMAT);
+}
+
+void bundle_add(struct buffer *to, const char *id, const void *bytes, size_t size)
+{
+	buffer_write_string(to, id);
+	buffer_write_varint(to, size);
+	buffer_write(to, bytes, size);
+}
+
+int bundle_open(struct digester *digester, const struct cql_result *row, int64_t *ret_time_ms,
+	struct cursor *ret_cursor)
+{
+	struct cql_value digest = cql_result_value(row, 1), bundle = cql_result_value(row, 2);
 	struct digest of;
 
-	if (cql_read_bigint(cql_result_value(row, 0), ret_time_ms) < 0 || reading.size <= 0 ||
+	if (cql_read_bigint(cql_result_value(row, 0), ret_time_ms) < 0 || bundle.size <= 0 ||
 		digest.size != DIGEST_SIZE)
 		return -EBADMSG;
-	if (digester_of(digester, reading.bytes, (size_t)reading.size, &of) < 0)
+	if (digester_of(digester, bundle.bytes, (size_t)bundle.size, &of) < 0)
 		return -EIO;
 	if (memcmp(of.bytes, digest.bytes, DIGEST_SIZE) != 0)
 		return -EBADMSG;
-	return reading_read(reading.bytes, (size_t)reading.size, each, context);
+	*ret_cursor = cursor_over(bundle.bytes, (size_t)bundle.size);
+	return cursor_read_u8(ret_cursor) == BUNDLE_FORMAT ? 0 : -EBADMSG;
+}
+
+int bundle_next(struct cursor *cursor, struct bundled *ret_bundled)
+{
+	struct bundled bundled;
+
+	if (cursor_left(cursor) == 0)
+		return cursor->is_broken ? -EBADMSG : 0;
+	bundled.id_size = cursor_read_size(cursor, INSTANCE_ID_SIZE - 1);
+	bundled.id = (const char *)cursor_read_bytes(cursor, bundled.id_size);
+	bundled.size = cursor_read_size(cursor, READING_BYTES_MAX);
+	bundled.bytes = cursor_read_bytes(cursor, bundled.size);
+	if (cursor->is_broken)
+		return -EBADMSG;
+	*ret_bundled = bundled;
+	return 1;
+}
+
+int bundle_find(struct cursor *cursor, const char *id, struct bundled *ret_bundled)
+{
+	size_t size = strlen(id);
+	int r;
+
+	do
+		r = bundle_next(cursor, ret_bundled);
+	while (r == 1 && (ret_bundled->id_size != size || memcmp(ret_bundled->id, id, size) != 0));
+	return r;
+}
+
+int row_readings(struct digester *digester, const struct cql_result *row, const char *id,
+	int64_t *ret_time_ms, decoded_fn each, void *context)
+{
+	struct bundled bundled;
+	struct cursor cursor;
+	int r = bundle_open(digester, row, ret_time_ms, &cursor);
+
+	while (r == 0 && (r = bundle_find(&cursor, id, &bundled)) == 1)
+		r = reading_read(bundled.bytes, bundled.size, each, context);
+	return r;
 }

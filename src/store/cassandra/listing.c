@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* Instances: their list is in BUCKETS partitions. When each was read last is asked of the day that
- * the list has as its last one. */
+/* Instances: their list is in BUCKETS partitions. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,10 +11,13 @@
 #include "store/cassandra/private.h"
 #include "store/packed.h"
 
+enum { HOSTS_MEMORY_MAX = 256 * 1024 * 1024, HOSTS_MAX = 1 << 20 };
+
 int listing_init(struct listing *listing, struct cassandra_store *store)
 {
 	*listing = (struct listing){ .store = store };
-	arena_init(&listing->arena, RESIDENT_INFO_MEMORY_MAX);
+	arena_init(&listing->arena, HOSTS_MEMORY_MAX);
+	arena_init(&listing->scratch, RESIDENT_INFO_MEMORY_MAX);
 	return tracks_init(&listing->tracks);
 }
 
@@ -26,6 +28,7 @@ void listing_deinit(struct listing *listing)
 	free(listing->items);
 	tracks_deinit(&listing->tracks);
 	arena_deinit(&listing->arena);
+	arena_deinit(&listing->scratch);
 }
 
 static struct listed *new_listed(struct listing *listing, struct resident *resident, const char *id)
@@ -90,11 +93,45 @@ static uint32_t read_groups(struct cql_value value)
 	return groups;
 }
 
-/* (instance, appeared, first, last_day, groups) */
+static int add_host(
+	struct listing *listing, struct listed *listed, struct cql_value name, struct cql_value day)
+{
+	struct listed_host *hosts = arena_grow(
+		&listing->arena, listed->hosts, listed->host_count, HOSTS_MAX, sizeof(*hosts));
+	char text[HOST_SIZE];
+	struct listed_host host;
+
+	if (!hosts)
+		return -ENOMEM;
+	listed->hosts = hosts;
+	if (cql_read_text(name, text, sizeof(text)) < 0 || read_day(day, &host.last_day) < 0)
+		return -EBADMSG;
+	host.name = arena_copy_text(&listing->arena, text, strlen(text));
+	if (!host.name)
+		return -ENOMEM;
+	hosts[listed->host_count++] = host;
+	listed->last_day = MAX_OF(listed->last_day, host.last_day);
+	return 0;
+}
+
+/* Each with the last day on which it was seen there. */
+static int read_hosts(struct listing *listing, struct listed *listed, struct cql_value value)
+{
+	struct cql_items items;
+	struct cql_value name, day;
+	int r = 0;
+
+	if (cql_read_map(value, &items) < 0)
+		return -EBADMSG;
+	while (r == 0 && cql_items_next(&items, &name) && cql_items_next(&items, &day))
+		r = add_host(listing, listed, name, day);
+	return r;
+}
+
+/* (instance, appeared, first, hosts, groups) */
 static int take_instance(struct listing *listing, const struct cql_result *row)
 {
 	struct cql_value appeared = cql_result_value(row, 1), first = cql_result_value(row, 2);
-	struct cql_value last_day = cql_result_value(row, 3);
 	struct listed *listed;
 	int r = find_listed(listing, row, &listed);
 
@@ -104,10 +141,8 @@ static int take_instance(struct listing *listing, const struct cql_result *row)
 		return -EBADMSG;
 	if (!cql_is_null(first) && cql_read_bigint(first, &listed->resident->first_ms) < 0)
 		return -EBADMSG;
-	if (!cql_is_null(last_day) && read_day(last_day, &listed->last_day) < 0)
-		return -EBADMSG;
 	listed->resident->groups = read_groups(cql_result_value(row, 4));
-	return 0;
+	return read_hosts(listing, listed, cql_result_value(row, 3));
 }
 
 /* (instance, info) */
@@ -124,8 +159,8 @@ static int take_info(struct listing *listing, const struct cql_result *row)
 	if (value.size <= 0 || !listed->resident->key.has_uuid)
 		return -EBADMSG;
 	cursor = cursor_over(value.bytes, (size_t)value.size);
-	arena_clear(&listing->arena);
-	packed_read_info(&cursor, &listing->arena, &info);
+	arena_clear(&listing->scratch);
+	packed_read_info(&cursor, &listing->scratch, &info);
 	if (cursor.is_broken || cursor_left(&cursor))
 		return -EBADMSG;
 	info.uuid = listed->resident->key.uuid;
@@ -198,90 +233,9 @@ static void keep_matching(struct listing *listing, const struct store_filter *fi
 	listing->count = kept;
 }
 
-static int take_end(void *context, size_t index, struct cql_result *result)
-{
-	struct listing *listing = context;
-
-	if (cql_result_next(result))
-		(void)!cql_read_bigint(
-			cql_result_value(result, 0), &listing->asked[index]->resident->last_ms);
-	return 0;
-}
-
-struct day_list {
-	int64_t *days; /* ascending, each once */
-	size_t count, room;
-};
-
-static int add_day(void *context, const struct cql_result *row, struct error *err)
-{
-	struct day_list *list = context;
-	int64_t day, *days = list->days;
-
-	if (read_day(cql_result_value(row, 0), &day) < 0)
-		return error_set(err, -EBADMSG, "Cassandra: a day is not what was written");
-	if (list->count && list->days[list->count - 1] == day)
-		return 0;
-	if (list->count == list->room) {
-		size_t room = list->room ? 2 * list->room : 64;
-
-		days = reallocarray(days, room, sizeof(*days));
-		if (!days)
-			return -ENOMEM;
-		list->days = days;
-		list->room = room;
-	}
-	days[list->count++] = day;
-	return 0;
-}
-
-static int find_days(struct cassandra_store *store, const char *id, int64_t from,
-	struct day_list *list, struct error *err)
-{
-	CLEANUP(statements_deinit) struct statements statements;
-
-	statements_init(&statements, store);
-	statements_add(&statements, GET_DAYS,
-		(const struct cql_value[]){ cql_text(id), statements_day(&statements, from) }, 2,
-		1);
-	return statements_each_row(&statements, add_day, list, err);
-}
-
-/* Asks the days from `count` on downwards until one has a reading. */
-static int find_end_among(struct listing *listing, struct listed *listed,
-	const struct day_list *list, struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = list->count; i > 0 && r == 0 && !listed->resident->last_ms; i--) {
-		CLEANUP(statements_deinit) struct statements statements;
-
-		statements_init(&statements, listing->store);
-		statements_add(&statements, GET_LAST_TIME,
-			(const struct cql_value[]){ cql_text(listed->id),
-				statements_day(&statements, list->days[i - 1]) },
-			2, 2);
-		listing->asked[0] = listed;
-		r = cassandra_outcome(statements_run(&statements, take_end, listing, err));
-	}
-	return r;
-}
-
-static int64_t kept_day(const struct listing *listing)
+int64_t listing_kept_day(const struct listing *listing)
 {
 	return floor_divide(MAX_OF(cassandra_kept_from(listing->store), 0), DAY_MS);
-}
-
-/* Where the last day has nothing: what was to be written there never came. */
-static int find_end(struct listing *listing, struct listed *listed, struct error *err)
-{
-	struct day_list list = { 0 };
-	int r = find_days(listing->store, listed->id, kept_day(listing), &list, err);
-
-	if (r == 0)
-		r = find_end_among(listing, listed, &list, err);
-	free(list.days);
-	return r;
 }
 
 static void settle_ends(struct listing *listing, struct resident *resident)
@@ -294,39 +248,6 @@ static void settle_ends(struct listing *listing, struct resident *resident)
 		resident->first_ms = resident->groups = 0;
 }
 
-static int find_ends(struct listing *listing, struct error *err)
-{
-	CLEANUP(statements_deinit) struct statements statements;
-	size_t count = 0;
-	int r;
-
-	statements_init(&statements, listing->store);
-	listing->asked = calloc(listing->count + 1, sizeof(struct listed *));
-	if (!listing->asked)
-		return -ENOMEM;
-	for (size_t i = 0; i < listing->count; i++) {
-		struct listed *listed = listing->items[i];
-
-		if (listed->last_day < kept_day(listing))
-			continue;
-		statements_add(&statements, GET_LAST_TIME,
-			(const struct cql_value[]){ cql_text(listed->id),
-				statements_day(&statements, listed->last_day) },
-			2, 2);
-		listing->asked[count++] = listed;
-	}
-	r = cassandra_outcome(statements_run(&statements, take_end, listing, err));
-	for (size_t i = 0; i < listing->count && r == 0; i++) {
-		struct listed *listed = listing->items[i];
-
-		if (!listed->resident->last_ms && listed->last_day >= kept_day(listing))
-			r = find_end(listing, listed, err);
-		settle_ends(listing, listed->resident);
-	}
-	free(listing->asked);
-	return r;
-}
-
 int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
 	store_instance_fn each, void *context, struct error *err)
 {
@@ -337,8 +258,10 @@ int listing_instances(struct cassandra_store *store, const struct store_filter *
 		r = listing_load(&listing, filter->key, err);
 	if (r == 0) {
 		keep_matching(&listing, filter);
-		r = find_ends(&listing, err);
+		r = ends_find(&listing, err);
 	}
+	for (size_t i = 0; i < listing.count && r == 0; i++)
+		settle_ends(&listing, listing.items[i]->resident);
 	for (size_t i = 0; i < listing.count && r == 0; i++) {
 		const struct store_instance instance = resident_listed(listing.items[i]->resident);
 
@@ -347,16 +270,5 @@ int listing_instances(struct cassandra_store *store, const struct store_filter *
 			r = STORE_STOPPED;
 	}
 	listing_deinit(&listing);
-	return r;
-}
-
-int listing_days_of(struct cassandra_store *store, const char *id, int64_t from, int64_t **ret_days,
-	size_t *ret_count, struct error *err)
-{
-	struct day_list list = { 0 };
-	int r = find_days(store, id, from, &list, err);
-
-	*ret_days = list.days;
-	*ret_count = list.count;
 	return r;
 }

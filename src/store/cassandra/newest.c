@@ -5,12 +5,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "store/cassandra/private.h"
 #include "store/latest.h"
 
-enum { INSTANCES_AT_ONCE = 64, DAYS_UNASKED = 2 };
+enum { INSTANCES_AT_ONCE = 512 };
 
 struct finding {
 	struct listing listing;
@@ -18,14 +19,13 @@ struct finding {
 	store_latest_fn each;
 	void *context;
 	struct digester digester;
-	size_t left; /* of the maximum of samples */
-	int64_t from;
+	size_t left;           /* of the maximum of samples */
+	int64_t from_ms, from; /* and its day */
 	int r;
 
 	/* Of the instances at hand. */
 	struct tracks tracks;
-	struct resident **residents; /* of each statement */
-	size_t resident_count;
+	struct slots slots;
 	struct resident *resident;
 	int64_t time_ms;
 };
@@ -54,55 +54,72 @@ static void note_time(struct resident *resident, int64_t time_ms)
 	resident->last_ms = MAX_OF(resident->last_ms, time_ms);
 }
 
+static int take_reading(struct finding *finding, const struct bundled *bundled)
+{
+	char id[INSTANCE_ID_SIZE];
+	struct instance_key key;
+	int r;
+
+	memcpy(id, bundled->id, bundled->id_size);
+	id[bundled->id_size] = '\0';
+	if (instance_id_read(id, &key) < 0)
+		return -EBADMSG;
+	finding->resident = tracks_find_resident(&finding->tracks, &key);
+	if (!finding->resident) /* it is not at hand */
+		return 0;
+	r = reading_read(bundled->bytes, bundled->size, take_tuple, finding);
+	if (r == 0)
+		note_time(finding->resident, finding->time_ms);
+	return r;
+}
+
+static int take_row(struct finding *finding, const struct cql_result *row)
+{
+	struct bundled bundled;
+	struct cursor cursor;
+	int r = bundle_open(&finding->digester, row, &finding->time_ms, &cursor);
+
+	while (r == 0 && (r = bundle_next(&cursor, &bundled)) == 1)
+		r = take_reading(finding, &bundled);
+	return r;
+}
+
 static int take_page(void *context, size_t index, struct cql_result *result)
 {
 	struct finding *finding = context;
 
-	finding->resident = finding->residents[index];
-	while (finding->r == 0 && cql_result_next(result)) {
-		finding->r = row_reading(
-			&finding->digester, result, &finding->time_ms, take_tuple, finding);
-		if (finding->r == 0)
-			note_time(finding->resident, finding->time_ms);
-	}
+	while (finding->r == 0 && cql_result_next(result))
+		finding->r = take_row(finding, result);
 	return finding->r;
 }
 
-static int ask_for_day(struct finding *finding, struct statements *statements,
-	const struct listed *listed, int64_t day)
+/* Where it may have been since. */
+static int add_slots(struct finding *finding, const struct listed *listed)
 {
-	struct resident **residents = reallocarray(
-		finding->residents, finding->resident_count + 1, sizeof(struct resident *));
-
-	if (!residents)
-		return -ENOMEM;
-	finding->residents = residents;
-	residents[finding->resident_count++] = finding->resident;
-	statements_add(statements, GET_READINGS,
-		(const struct cql_value[]){ cql_text(listed->id), statements_day(statements, day),
-			statements_bigint(statements, finding->recent->from_ms),
-			statements_bigint(statements, INT64_MAX) },
-		4, 2);
-	return 0;
-}
-
-static int ask_for_days(struct finding *finding, struct statements *statements,
-	const struct listed *listed, struct error *err)
-{
-	int64_t *days = NULL, from = finding->from;
-	size_t count = 0;
 	int r = 0;
 
-	if (listed->last_day - from < DAYS_UNASKED) {
-		for (int64_t day = from; day <= listed->last_day && r == 0; day++)
-			r = ask_for_day(finding, statements, listed, day);
-		return r;
-	}
-	r = listing_days_of(finding->listing.store, listed->id, from, &days, &count, err);
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = ask_for_day(finding, statements, listed, days[i]);
-	free(days);
+	for (size_t i = 0; i < listed->host_count && r == 0; i++)
+		if (listed->hosts[i].last_day >= finding->from)
+			r = slots_add_time(&finding->slots, listed->hosts[i].name,
+				instance_slot(listed->id), finding->from_ms,
+				(listed->hosts[i].last_day + 1) * DAY_MS - 1);
 	return r;
+}
+
+static int ask(struct finding *finding, struct error *err)
+{
+	CLEANUP(statements_deinit) struct statements statements;
+	int r;
+
+	statements_init(&statements, finding->listing.store);
+	slots_sort(&finding->slots);
+	for (size_t i = 0; i < finding->slots.count; i++)
+		slot_ask(&statements, &finding->slots.items[i], finding->from_ms, INT64_MAX);
+	r = cassandra_outcome(statements_run(&statements, take_page, finding, err));
+	finding->slots.count = 0;
+	if (finding->r == -EBADMSG)
+		return cassandra_corrupt(finding->listing.store, "a reading", err);
+	return finding->r ? finding->r : r;
 }
 
 static int add_resident(struct finding *finding, const struct listed *listed)
@@ -154,24 +171,17 @@ static int tell(struct finding *finding, struct error *err)
 static int find_some(
 	struct finding *finding, struct listed *const *items, size_t count, struct error *err)
 {
-	CLEANUP(statements_deinit) struct statements statements;
 	int r = tracks_init(&finding->tracks);
 
-	statements_init(&statements, finding->listing.store);
-	finding->resident_count = 0;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		if (items[i]->last_day < finding->from)
 			continue;
 		r = add_resident(finding, items[i]);
 		if (r == 0)
-			r = ask_for_days(finding, &statements, items[i], err);
+			r = add_slots(finding, items[i]);
 	}
 	if (r == 0)
-		r = cassandra_outcome(statements_run(&statements, take_page, finding, err));
-	if (finding->r)
-		r = finding->r == -EBADMSG
-			    ? cassandra_corrupt(finding->listing.store, "a reading", err)
-			    : finding->r;
+		r = ask(finding, err);
 	for (size_t i = 0; i < count && r == 0; i++)
 		complete(finding, items[i]);
 	if (r == 0)
@@ -188,6 +198,7 @@ int newest_each(struct cassandra_store *store, const struct store_recent *recent
 		.each = each,
 		.context = context,
 		.left = recent->maximum,
+		.from_ms = from_ms,
 		.from = floor_divide(from_ms, DAY_MS) };
 	int r = listing_init(&finding.listing, store);
 
@@ -198,7 +209,7 @@ int newest_each(struct cassandra_store *store, const struct store_recent *recent
 	for (size_t i = 0; i < finding.listing.count && r == 0; i += INSTANCES_AT_ONCE)
 		r = find_some(&finding, &finding.listing.items[i],
 			MIN_OF(finding.listing.count - i, (size_t)INSTANCES_AT_ONCE), err);
-	free(finding.residents);
+	slots_deinit(&finding.slots);
 	digester_deinit(&finding.digester);
 	listing_deinit(&finding.listing);
 	return r;

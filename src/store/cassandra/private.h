@@ -5,23 +5,29 @@
 /* What the files of this backend share.
  *
  *     schema.c      keyspace and tables, and the statements by which they are read and written
- *     codec.c       one reading as bytes, and its digest
+ *     codec.c       readings as bytes, and their digests
  *     append.c      a commit; noted.c: what it need not write again; recent.c: what it wrote
  *     statements.c  statements on their way
- *     scan.c        one question
- *     summary.c     thinned copies of finished days; thinning.c: what they keep; sweep.c: makes
- * them listing.c     instances newest.c      the newest samples of all of them ledger.c sources and
- * records cassandra.c   what the store is called by
+ *     stays.c        where an instance's readings are
+ *     slots.c       readings of several instances that are asked for together
+ *     scan.c        one question; survey.c: of many instances
+ *     summary.c     thinned copies of finished days; thinning.c: what they keep
+ *     sweep.c       makes them
+ *     listing.c     instances; ends.c: when each was read last
+ *     newest.c      the newest samples of all of them
+ *     ledger.c      sources and records
+ *     cassandra.c   what the store is called by
  *
  * Invariants, which docs/storage.md explains:
- * 1. No row is ever changed to something else. A reading's row is named by the digest of its bytes,
- *    which are a function of the message it came in; who writes it again writes the same. Two rows
- *    of one time merge when they are read (store/tracks.h).
+ * 1. No row is ever changed to something else. A row of readings is named by the digest of its
+ *    bytes, which are a function of the message they came in; who writes it again writes the same.
+ *    Two rows of one time merge when they are read (store/tracks.h).
  * 2. Cells that are moved forward carry the order of their values as their timestamps, so that the
  *    right one wins in any order of arrival, written by any server, without reading it first.
  * 3. Before a message is acknowledged, its readings, and the rows of `shapes` and `days` by which
  *    they are found, are at a quorum; its source moves forward after that.
- * 4. A reading whose bytes are not what its digest says is an error to each question that needs it.
+ * 4. A row of readings whose bytes are not what its digest says is an error to each question that
+ * needs it.
  * 5. A summary of a day counts only if it names all late marks of that day: who appends a reading
  * of a day that may have one writes a mark after the reading, and before the acknowledgement.
  * 6. Nothing is deleted: rows expire, after the questions stopped looking at them. */
@@ -43,10 +49,14 @@ enum {
 	DIGEST_SIZE = 16,
 	KEYSPACE_SIZE = 49,
 	INSTANCE_ID_SIZE = 1024,
+	HOST_SIZE = 4096,
 	READING_BYTES_MAX = 4 * 1024 * 1024,
-	TUPLES_MAX = 1 << 20, /* of one reading; a message has no room for more */
-	BUCKETS = 64,         /* partitions of the list of instances */
-	STORE_FORMAT = 1,     /* of all tables; another one is refused */
+	BUNDLE_BYTES = 256 * 1024, /* a row of readings is full */
+	TUPLES_MAX = 1 << 20,      /* of one reading; a message has no room for more */
+	BUCKETS = 64,              /* partitions of the list of instances */
+	SLOTS = 8,                 /* into which a host's instances fall */
+	QUARTERS = 4,              /* of a day, each a partition of a host's readings */
+	STORE_FORMAT = 2,          /* of all tables; another one is refused */
 	PAGE_ROWS = 1000,
 	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
 	EXPIRIES_MAX = 64,
@@ -54,9 +64,10 @@ enum {
 };
 
 static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
+static const int64_t QUARTER_MS = INT64_C(6) * 60 * 60 * 1000;
 
 enum statement {
-	ADD_READING,
+	ADD_READINGS,
 	ADD_SHAPE,
 	ADD_DAY,
 	ADD_INFO,
@@ -64,15 +75,15 @@ enum statement {
 	ADD_LATE_MARK,
 	NOTE_APPEARANCE,
 	NOTE_FIRST,
-	NOTE_LAST_DAY,
+	NOTE_HOST,
 	NOTE_GROUPS,
 	ADVANCE_SOURCE,
 	NOTE_SOURCE_FIRST,
 	PUT_RECORD,
 	PUT_RECORD_PART,
-	GET_READINGS,      /* of a day, from a time up */
+	GET_READINGS,      /* of a slot, from a time up */
 	GET_READINGS_DOWN, /* before a time, downwards */
-	GET_LAST_TIME,
+	GET_LAST_READINGS, /* some, downwards */
 	GET_SHAPES,
 	GET_DAYS,
 	GET_SUMMARIES,
@@ -148,7 +159,7 @@ struct cassandra_store {
 	pthread_mutex_t append_lock; /* commits; taken before `lock` */
 	struct digester digester;
 	struct noted noted;
-	struct buffer scratch;
+	struct buffer scratch, bundle;
 	int64_t appeared_us; /* ascends from instance to instance */
 	struct sweep sweep;  /* maintenance's alone */
 
@@ -247,9 +258,27 @@ CLEANUP_DEFINE_VALUE(struct digester, digester_deinit)
 MUST_CHECK int digester_of(
 	struct digester *digester, const void *bytes, size_t size, struct digest *ret_digest);
 
-/* The reading of a row of (at, digest, reading). -EBADMSG if it is not what was written; else as
- * reading_read. *ret_time_ms is set before `each` is called. */
-MUST_CHECK int row_reading(struct digester *digester, const struct cql_result *row,
+/* A row of readings: those of one message, one time and one slot. */
+struct bundled {
+	const char *id; /* without NUL */
+	size_t id_size;
+	const void *bytes;
+	size_t size;
+};
+
+void bundle_begin(struct buffer *to);
+void bundle_add(struct buffer *to, const char *id, const void *bytes, size_t size);
+
+/* Of a row of (at, digest, readings). 0; -EBADMSG if it is not what was written. */
+MUST_CHECK int bundle_open(struct digester *digester, const struct cql_result *row,
+	int64_t *ret_time_ms, struct cursor *ret_cursor);
+/* 1; 0: that was the last; -EBADMSG. What it points to lives as long as the row. */
+MUST_CHECK int bundle_next(struct cursor *cursor, struct bundled *ret_bundled);
+/* The next one of that instance. */
+MUST_CHECK int bundle_find(struct cursor *cursor, const char *id, struct bundled *ret_bundled);
+
+/* The readings of one instance, as reading_read. *ret_time_ms is set before `each` is called. */
+MUST_CHECK int row_readings(struct digester *digester, const struct cql_result *row, const char *id,
 	int64_t *ret_time_ms, decoded_fn each, void *context);
 
 /* How an instance is called in the tables: its UUID, or "name:" and its name. -EMSGSIZE. */
@@ -257,12 +286,23 @@ MUST_CHECK int instance_id_write(const struct instance_key *key, char id[INSTANC
 /* The name points into the id. -EBADMSG. */
 MUST_CHECK int instance_id_read(const char *id, struct instance_key *ret_key);
 int32_t instance_bucket(const char *id);
+int32_t instance_slot(const char *id);
 
 /* noted.c */
 MUST_CHECK int noted_init(struct noted *noted);
 void noted_deinit(struct noted *noted);
 bool noted_has(const struct noted *noted, const struct digest *digest);
 void noted_add(struct noted *noted, const struct digest *digest);
+
+/* In whose partitions the readings of a message are. */
+static inline const char *place_host(const struct batch *batch, const char *id)
+{
+	return *batch->host ? batch->host : id;
+}
+
+/* filing.c: adds the statements that write a message's readings. *bytes grows by theirs. */
+MUST_CHECK int filing_add(
+	struct statements *statements, const struct batch *batch, uint64_t *bytes);
 
 /* append.c */
 MUST_CHECK int append_commit(struct cassandra_store *store, const struct store_commit *commit,
@@ -291,6 +331,64 @@ MUST_CHECK int ledger_advance(
 	struct cassandra_store *store, const char *key, int64_t value, struct error *err);
 MUST_CHECK int ledger_read_number(
 	struct cassandra_store *store, const char *key, int64_t *value, struct error *err);
+
+/* stays.c: which days an instance has readings of, whose partitions they are in, and their shapes.
+ * Host: who collected them; what old workers sent, who do not say that, has the instance's own id
+ * in its place. */
+struct stay {
+	int64_t day;
+	const char *host;
+	struct digest shape;
+};
+
+struct stays {
+	struct stay *items; /* by day, then host */
+	size_t count;
+	struct arena arena;
+};
+
+void stays_init(struct stays *stays);
+void stays_deinit(struct stays *stays);
+CLEANUP_DEFINE_VALUE(struct stays, stays_deinit)
+MUST_CHECK int stays_load(struct cassandra_store *store, const char *id, int64_t from, int64_t to,
+	struct stays *stays, struct error *err);
+/* Where the items of that day or a later one begin. */
+size_t stays_find(const struct stays *stays, int64_t day);
+/* Each day once; NULL: there is no memory. */
+int64_t *stays_days(struct stays *stays, size_t *ret_count);
+
+enum { DAY_FIRST = 0, DAY_LAST = 365 * 1000 };
+
+/* slots.c */
+struct slot {
+	const char *host;
+	int64_t quarter_ms; /* its begin */
+	int32_t number;
+};
+
+/* Each once, when they are sorted. The hosts' names are borrowed. */
+struct slots {
+	struct slot *items;
+	size_t count, room;
+};
+
+void slots_deinit(struct slots *slots);
+CLEANUP_DEFINE_VALUE(struct slots, slots_deinit)
+MUST_CHECK int slots_add(struct slots *slots, const struct slot *slot);
+/* From the quarter of one time to that of another, both included. */
+MUST_CHECK int slots_add_time(
+	struct slots *slots, const char *host, int32_t number, int64_t from_ms, int64_t to_ms);
+void slots_sort(struct slots *slots);
+size_t slots_find(const struct slots *slots, const struct slot *slot);
+
+/* Each asks for the readings of a slot. */
+struct cql_statement *slot_ask(
+	struct statements *statements, const struct slot *slot, int64_t from_ms, int64_t to_ms);
+struct cql_statement *slot_ask_down(
+	struct statements *statements, const struct slot *slot, int64_t before_ms);
+/* The last ones, downwards. */
+struct cql_statement *slot_ask_last(
+	struct statements *statements, const struct slot *slot, int32_t count);
 
 /* scan.c */
 MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *scan,
@@ -335,6 +433,17 @@ typedef int (*summary_fn)(
 MUST_CHECK int summary_read(struct cassandra_store *store, const char *id, const int64_t *days,
 	size_t count, summary_fn each, void *context, struct error *err);
 
+/* One day of an instance. */
+struct summary_question {
+	const char *id;
+	int64_t day;
+	void *context;
+};
+
+/* The same of many instances, asked together. Here a damaged summary is counted, and none. */
+MUST_CHECK int summary_read_each(struct cassandra_store *store,
+	const struct summary_question *questions, size_t count, summary_fn each, struct error *err);
+
 /* Summarizes the day if it has no summary that counts, and may have one by now. */
 MUST_CHECK int summary_make(struct cassandra_store *store, const char *id, int64_t day,
 	int64_t now_ms, struct error *err);
@@ -350,20 +459,27 @@ MUST_CHECK int sweep_some(
 void sweep_deinit(struct sweep *sweep);
 
 /* listing.c */
+struct listed_host {
+	const char *name; /* as in stays.c */
+	int64_t last_day;
+};
+
 struct listed {
 	struct resident *resident;
 	int64_t appeared_us;
 	int64_t last_day; /* INT64_MIN: it has no readings */
+	struct listed_host *hosts;
+	size_t host_count;
 	char id[];
 };
 
 struct listing {
 	struct cassandra_store *store;
 	struct tracks tracks;
-	struct arena arena;
+	struct arena arena; /* of hosts */
+	struct arena scratch;
 	struct listed **items; /* in the order of their appearance */
 	size_t count, room;
-	struct listed **asked; /* whose end each statement asks for */
 	int r;
 };
 
@@ -372,11 +488,13 @@ void listing_deinit(struct listing *listing);
 /* All of them, or one, without the time of their last readings. */
 MUST_CHECK int listing_load(
 	struct listing *listing, const struct instance_key *key, struct error *err);
-/* The days from one on that an instance has readings of. *ret_days is the caller's to free. */
-MUST_CHECK int listing_days_of(struct cassandra_store *store, const char *id, int64_t from,
-	int64_t **ret_days, size_t *ret_count, struct error *err);
+/* Days that are kept begin with this one. */
+int64_t listing_kept_day(const struct listing *listing);
 MUST_CHECK int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
 	store_instance_fn each, void *context, struct error *err);
+
+/* ends.c: sets the times of their last readings; 0: it has none that are kept. */
+MUST_CHECK int ends_find(struct listing *listing, struct error *err);
 
 /* newest.c */
 MUST_CHECK int newest_each(struct cassandra_store *store, const struct store_recent *recent,

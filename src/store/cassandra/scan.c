@@ -14,7 +14,7 @@
 
 enum {
 	DAYS_AT_ONCE = 16, /* partitions of the window that are read together */
-	NEIGHBOUR_ROWS = 64,
+	NEIGHBOUR_ROWS = 16,
 	SHAPES_MEMORY_MAX = 256 * 1024 * 1024,
 	SHAPES_MAX = 1 << 20,
 };
@@ -32,12 +32,6 @@ struct shape {
 	size_t part_count;
 };
 
-struct shape_day {
-	int64_t day;
-	struct digest digest;
-	const struct shape *shape; /* NULL: it holds nothing that is asked for */
-};
-
 struct scanning {
 	struct cassandra_store *store;
 	const struct store_scan *scan;
@@ -51,8 +45,8 @@ struct scanning {
 	struct resident *resident;
 	struct shape *shapes;
 	size_t shape_count;
-	struct shape_day *days; /* ascending */
-	size_t day_count;
+	struct stays stays;
+	const struct shape **shape_of; /* each of them; NULL: it holds nothing that is asked for */
 	struct gathering gathering;
 
 	int64_t time_ms; /* of the row that is read */
@@ -60,36 +54,16 @@ struct scanning {
 	struct error *err;
 };
 
-static int add_day(void *context, const struct cql_result *row, struct error *err)
-{
-	struct scanning *scanning = context;
-	struct cql_value shape = cql_result_value(row, 1);
-	struct shape_day *days = arena_grow(
-		&scanning->arena, scanning->days, scanning->day_count, SHAPES_MAX, sizeof(*days));
-	struct shape_day *day;
-
-	if (!days)
-		return -ENOMEM;
-	scanning->days = days;
-	day = &days[scanning->day_count];
-	if (read_day(cql_result_value(row, 0), &day->day) < 0 || shape.size != DIGEST_SIZE)
-		return cassandra_corrupt(scanning->store, "the list of an instance's days", err);
-	memcpy(day->digest.bytes, shape.bytes, DIGEST_SIZE);
-	scanning->day_count++;
-	return 0;
-}
-
 static int load_days(struct scanning *scanning)
 {
-	CLEANUP(statements_deinit) struct statements statements;
 	int64_t kept_from_ms = MAX_OF(cassandra_kept_from(scanning->store), 0);
+	struct stays *stays = &scanning->stays;
+	int r = stays_load(scanning->store, scanning->id, floor_divide(kept_from_ms, DAY_MS),
+		DAY_LAST, stays, scanning->err);
 
-	statements_init(&statements, scanning->store);
-	statements_add(&statements, GET_DAYS,
-		(const struct cql_value[]){ cql_text(scanning->id),
-			statements_day(&statements, floor_divide(kept_from_ms, DAY_MS)) },
-		2, 1);
-	return statements_each_row(&statements, add_day, scanning, scanning->err);
+	scanning->shape_of =
+		arena_take_array(&scanning->arena, stays->count + 1, sizeof(*scanning->shape_of));
+	return r == 0 && !scanning->shape_of ? -ENOMEM : r;
 }
 
 static struct track *track_of(struct scanning *scanning, const struct decoded *decoded)
@@ -168,10 +142,10 @@ static int load_shapes(struct scanning *scanning)
 	if (r != 0 || scanning->shape_count == 0)
 		return r;
 	qsort(scanning->shapes, scanning->shape_count, sizeof(*scanning->shapes), compare_shapes);
-	for (size_t i = 0; i < scanning->day_count; i++) {
-		const struct shape like = { .digest = scanning->days[i].digest };
+	for (size_t i = 0; i < scanning->stays.count; i++) {
+		const struct shape like = { .digest = scanning->stays.items[i].shape };
 
-		scanning->days[i].shape = bsearch(&like, scanning->shapes, scanning->shape_count,
+		scanning->shape_of[i] = bsearch(&like, scanning->shapes, scanning->shape_count,
 			sizeof(like), compare_shapes);
 	}
 	return 0;
@@ -180,15 +154,16 @@ static int load_shapes(struct scanning *scanning)
 /* What the days say of the tracks; of their starts, those of the earliest day. */
 static void extend_tracks(struct scanning *scanning)
 {
-	for (size_t i = 0; i < scanning->day_count; i++) {
-		const struct shape_day *day = &scanning->days[i];
+	for (size_t i = 0; i < scanning->stays.count; i++) {
+		const struct shape *shape = scanning->shape_of[i];
+		int64_t day = scanning->stays.items[i].day;
 
-		for (size_t j = 0; day->shape && j < day->shape->part_count; j++) {
-			const struct shape_part *part = &day->shape->parts[j];
+		for (size_t j = 0; shape && j < shape->part_count; j++) {
+			const struct shape_part *part = &shape->parts[j];
 
-			track_extend(part->track, day->day * DAY_MS, (day->day + 1) * DAY_MS - 1,
-				part->present);
-			track_note_start(part->track, day->day, part->start_ms);
+			track_extend(
+				part->track, day * DAY_MS, (day + 1) * DAY_MS - 1, part->present);
+			track_note_start(part->track, day, part->start_ms);
 		}
 	}
 }
@@ -210,11 +185,12 @@ static int take_tuple(void *context, const struct decoded *decoded)
 			: 0;
 }
 
-/* The reading of a row of (at, digest, reading). */
+/* What a row of (at, digest, readings) says of the instance. */
 static int read_row(
 	struct scanning *scanning, const struct cql_result *row, decoded_fn each, void *context)
 {
-	int r = row_reading(&scanning->digester, row, &scanning->time_ms, each, context);
+	int r = row_readings(
+		&scanning->digester, row, scanning->id, &scanning->time_ms, each, context);
 
 	return r == -EBADMSG ? cassandra_corrupt(scanning->store, "a reading", scanning->err) : r;
 }
@@ -228,6 +204,42 @@ static int take_page(void *context, size_t index, struct cql_result *result)
 	return scanning->r;
 }
 
+/* The next host from whose partitions of its day something is asked for: [first, end) are its
+ * days. Whose begin is after `first`, up to `end`; false: there is none. */
+static bool next_host(const struct scanning *scanning, size_t *first, size_t *end, size_t limit)
+{
+	const struct stay *stays = scanning->stays.items;
+
+	for (*first = *end; *first < limit && !scanning->shape_of[*first];)
+		++*first;
+	for (*end = *first; *end < limit && strcmp(stays[*end].host, stays[*first].host) == 0;)
+		++*end;
+	return *first < limit;
+}
+
+static struct slot slot_of(const struct scanning *scanning, const char *host, int64_t quarter_ms)
+{
+	return (struct slot){ host, quarter_ms, instance_slot(scanning->id) };
+}
+
+/* Asks for what the window has of a day. */
+static void ask_for_day(const struct scanning *scanning, struct statements *statements, int64_t day)
+{
+	const struct store_scan *scan = scanning->scan;
+	size_t first, end = stays_find(&scanning->stays, day);
+	size_t limit = stays_find(&scanning->stays, day + 1);
+
+	while (next_host(scanning, &first, &end, limit))
+		for (int64_t i = 0; i < QUARTERS; i++) {
+			int64_t from_ms = day * DAY_MS + i * QUARTER_MS;
+			const struct slot slot =
+				slot_of(scanning, scanning->stays.items[first].host, from_ms);
+
+			if (from_ms <= scan->to_ms && from_ms + QUARTER_MS > scan->from_ms)
+				slot_ask(statements, &slot, scan->from_ms, scan->to_ms);
+		}
+}
+
 static int gather_days(struct scanning *scanning, const int64_t *days, size_t count)
 {
 	CLEANUP(statements_deinit) struct statements statements;
@@ -235,12 +247,7 @@ static int gather_days(struct scanning *scanning, const int64_t *days, size_t co
 
 	statements_init(&statements, scanning->store);
 	for (size_t i = 0; i < count; i++)
-		statements_add(&statements, GET_READINGS,
-			(const struct cql_value[]){ cql_text(scanning->id),
-				statements_day(&statements, days[i]),
-				statements_bigint(&statements, scanning->scan->from_ms),
-				statements_bigint(&statements, scanning->scan->to_ms) },
-			4, 2);
+		ask_for_day(scanning, &statements, days[i]);
 	r = cassandra_outcome(statements_run(&statements, take_page, scanning, scanning->err));
 	return scanning->r ? scanning->r : r;
 }
@@ -300,12 +307,12 @@ static void sort_days(struct window *window)
 	int64_t to = floor_divide(scanning->scan->to_ms, DAY_MS);
 	bool is_brief = takes_thinned(scanning);
 
-	for (size_t i = 0; i < scanning->day_count; i++) {
-		const struct shape_day *day = &scanning->days[i];
+	for (size_t i = 0; i < scanning->stays.count; i++) {
+		int64_t day = scanning->stays.items[i].day;
 
-		if (!day->shape || day->day < from || day->day > to || day->day == last)
+		if (!scanning->shape_of[i] || day < from || day > to || day == last)
 			continue;
-		last = day->day;
+		last = day;
 		if (is_brief && may_be_brief(scanning->scan, last))
 			window->brief[window->brief_count++] = last;
 		else
@@ -330,8 +337,8 @@ static int gather_window(struct scanning *scanning)
 	struct window window = { .scanning = scanning };
 	int r = 0;
 
-	window.whole = arena_take_array(&scanning->arena, scanning->day_count, sizeof(int64_t));
-	window.brief = arena_take_array(&scanning->arena, scanning->day_count, sizeof(int64_t));
+	window.whole = arena_take_array(&scanning->arena, scanning->stays.count, sizeof(int64_t));
+	window.brief = arena_take_array(&scanning->arena, scanning->stays.count, sizeof(int64_t));
 	if (!window.whole || !window.brief)
 		return -ENOMEM;
 	sort_days(&window);
@@ -344,29 +351,29 @@ static int gather_window(struct scanning *scanning)
 	return r;
 }
 
-/* Looking for neighbours on one side of the window. */
+/* Looking for neighbours on one side of the window, where some days of the list promise them. */
 struct looking {
 	struct scanning *scanning;
 	bool is_before;
-	size_t first, end; /* the day's shapes */
-	int64_t last_ms;
-	bool has_last;
+	size_t first, end; /* these days: of one day, or of one day and host */
 };
 
-static bool is_missing(
-	const struct looking *looking, const struct gathered *gathered, unsigned int column)
+/* Could readings that are as near as this time, or farther, have a nearer neighbour of the column
+ * than is known? At that very time, too: several rows may be of one time. */
+static bool is_improved(const struct looking *looking, const struct gathered *gathered,
+	unsigned int column, int64_t time_ms)
 {
-	return looking->is_before ? gathered->before_ms[column] == INT64_MIN
-				  : gathered->after_ms[column] == INT64_MAX;
+	return looking->is_before ? gathered->before_ms[column] <= time_ms
+				  : gathered->after_ms[column] >= time_ms;
 }
 
-/* Does the day promise a column of which no neighbour was found? */
-static bool has_more(const struct looking *looking)
+/* Could they of any column that the days promise? */
+static bool has_nearer(const struct looking *looking, int64_t time_ms)
 {
 	const struct scanning *scanning = looking->scanning;
 
 	for (size_t i = looking->first; i < looking->end; i++) {
-		const struct shape *shape = scanning->days[i].shape;
+		const struct shape *shape = scanning->shape_of[i];
 
 		for (size_t j = 0; shape && j < shape->part_count; j++) {
 			const struct shape_part *part = &shape->parts[j];
@@ -375,14 +382,19 @@ static bool has_more(const struct looking *looking)
 
 			for (unsigned int k = 0; gathered && k < METRIC_COLUMNS_MAX; k++)
 				if (part->present & gathered->wanted & 1u << k &&
-					is_missing(looking, gathered, k))
+					is_improved(looking, gathered, k, time_ms))
 					return true;
 		}
 	}
 	return false;
 }
 
-/* Several rows may be of one time, and the largest value counts. */
+/* Do they promise a column that has no neighbour yet? */
+static bool has_missing(const struct looking *looking)
+{
+	return has_nearer(looking, looking->is_before ? INT64_MIN : INT64_MAX);
+}
+
 static int take_neighbour(void *context, const struct cql_result *row, struct error *err)
 {
 	struct looking *looking = context;
@@ -391,88 +403,97 @@ static int take_neighbour(void *context, const struct cql_result *row, struct er
 
 	if (cql_read_bigint(cql_result_value(row, 0), &time_ms) < 0)
 		return cassandra_corrupt(scanning->store, "a reading", err);
-	if (looking->has_last && time_ms != looking->last_ms && !has_more(looking))
+	if (!has_nearer(looking, time_ms))
 		return STORE_STOPPED;
-	looking->has_last = true;
-	looking->last_ms = time_ms;
 	return read_row(scanning, row, take_tuple, scanning);
 }
 
-static int look_at_day(struct looking *looking)
+/* In the order of their distance from the window. */
+static int look_at_slot(struct looking *looking, const struct slot *slot)
 {
 	struct scanning *scanning = looking->scanning;
 	CLEANUP(statements_deinit) struct statements statements;
-	int64_t from_ms = scanning->scan->from_ms, to_ms = scanning->scan->to_ms;
-	struct cql_value day;
+	struct cql_statement *statement;
 	int r;
 
 	statements_init(&statements, scanning->store);
-	day = statements_day(&statements, scanning->days[looking->first].day);
-	looking->has_last = false;
 	if (looking->is_before)
-		statements_add(&statements, GET_READINGS_DOWN,
-			(const struct cql_value[]){ cql_text(scanning->id), day,
-				statements_bigint(&statements, from_ms) },
-			3, 2)
-			->page_size = NEIGHBOUR_ROWS;
+		statement = slot_ask_down(&statements, slot, scanning->scan->from_ms);
 	else
-		statements_add(&statements, GET_READINGS,
-			(const struct cql_value[]){ cql_text(scanning->id), day,
-				statements_bigint(&statements, to_ms + 1),
-				statements_bigint(&statements, INT64_MAX) },
-			4, 2)
-			->page_size = NEIGHBOUR_ROWS;
+		statement = slot_ask(&statements, slot, scanning->scan->to_ms + 1, INT64_MAX);
+	statement->page_size = NEIGHBOUR_ROWS;
 	r = statements_each_row(&statements, take_neighbour, looking, scanning->err);
 	return r == STORE_STOPPED ? 0 : r;
 }
 
-/* The shapes of one day, which begin at `first`, end here. */
-static size_t end_of_day(const struct scanning *scanning, size_t first)
+/* What all hosts have in a quarter: the one that is asked first need not have the nearest. */
+static int look_at_quarter(const struct looking *looking, int64_t quarter_ms)
 {
-	size_t end = first;
+	const struct scanning *scanning = looking->scanning;
+	struct looking of_host = *looking;
+	int r = 0;
 
-	while (end < scanning->day_count && scanning->days[end].day == scanning->days[first].day)
-		end++;
-	return end;
+	of_host.end = looking->first;
+	while (r == 0 && next_host(scanning, &of_host.first, &of_host.end, looking->end)) {
+		const struct slot slot =
+			slot_of(scanning, scanning->stays.items[of_host.first].host, quarter_ms);
+
+		r = look_at_slot(&of_host, &slot);
+	}
+	return r;
 }
 
-static size_t begin_of_day(const struct scanning *scanning, size_t end)
+static bool is_beside(const struct looking *looking, int64_t quarter_ms)
 {
-	size_t first = end - 1;
+	const struct store_scan *scan = looking->scanning->scan;
 
-	while (first > 0 && scanning->days[first - 1].day == scanning->days[end - 1].day)
-		first--;
-	return first;
+	return looking->is_before ? quarter_ms < scan->from_ms
+				  : quarter_ms + QUARTER_MS - 1 > scan->to_ms;
+}
+
+static int look_at_day(const struct looking *looking)
+{
+	int64_t day_ms = looking->scanning->stays.items[looking->first].day * DAY_MS;
+	int r = 0;
+
+	for (int64_t i = 0; i < QUARTERS && r == 0 && has_missing(looking); i++) {
+		int64_t number = looking->is_before ? QUARTERS - 1 - i : i;
+
+		if (is_beside(looking, day_ms + number * QUARTER_MS))
+			r = look_at_quarter(looking, day_ms + number * QUARTER_MS);
+	}
+	return r;
 }
 
 static int look_before(struct scanning *scanning)
 {
+	const struct stays *stays = &scanning->stays;
 	struct looking looking = { .scanning = scanning, .is_before = true };
 	int64_t from = floor_divide(scanning->scan->from_ms, DAY_MS);
 	int r = 0;
 
-	for (size_t end = scanning->day_count; end > 0 && r == 0; end = looking.first) {
+	for (size_t end = stays_find(stays, from + 1); end > 0 && r == 0; end = looking.first) {
 		looking.end = end;
-		looking.first = begin_of_day(scanning, end);
-		if (scanning->days[looking.first].day <= from && has_more(&looking))
-			r = look_at_day(&looking);
+		looking.first = stays_find(stays, stays->items[end - 1].day);
+		r = look_at_day(&looking);
 	}
 	return r;
 }
 
 static int look_after(struct scanning *scanning)
 {
+	const struct stays *stays = &scanning->stays;
 	struct looking looking = { .scanning = scanning };
 	int64_t to = floor_divide(scanning->scan->to_ms, DAY_MS);
 	int r = 0;
 
 	if (scanning->scan->to_ms == INT64_MAX)
 		return 0;
-	for (size_t first = 0; first < scanning->day_count && r == 0; first = looking.end) {
+	for (size_t first = stays_find(stays, to); first < stays->count && r == 0;
+		first = looking.end) {
 		looking.first = first;
-		looking.end = end_of_day(scanning, first);
-		if (scanning->days[first].day >= to && has_more(&looking))
-			r = look_at_day(&looking);
+		looking.end = stays_find(stays, stays->items[first].day + 1);
+		r = look_at_day(&looking);
 	}
 	return r;
 }
@@ -504,28 +525,41 @@ static int take_start_row(void *context, const struct cql_result *row, struct er
 	int64_t time_ms;
 
 	if (cql_read_bigint(cql_result_value(row, 0), &time_ms) == 0 && starting->is_found &&
-		time_ms != starting->found_ms)
+		time_ms > starting->found_ms)
 		return STORE_STOPPED;
 	return read_row(starting->scanning, row, take_start, starting);
 }
 
-static int find_start(struct scanning *scanning, struct track *track, int64_t day)
+static int look_for_start(struct starting *starting, const struct slot *slot)
 {
 	CLEANUP(statements_deinit) struct statements statements;
-	struct starting starting = { .scanning = scanning, .track = track };
 	int r;
+
+	statements_init(&statements, starting->scanning->store);
+	slot_ask(&statements, slot, INT64_MIN, INT64_MAX)->page_size = NEIGHBOUR_ROWS;
+	r = statements_each_row(&statements, take_start_row, starting, starting->scanning->err);
+	return r == STORE_STOPPED ? 0 : r;
+}
+
+static int find_start(struct scanning *scanning, struct track *track, int64_t day)
+{
+	struct starting starting = { .scanning = scanning, .track = track };
+	size_t limit = stays_find(&scanning->stays, day + 1);
+	int r = 0;
 
 	track->start_ms = EPOCH_START_UNKNOWN;
 	track->start_told_ms = INT64_MAX;
-	statements_init(&statements, scanning->store);
-	statements_add(&statements, GET_READINGS,
-		(const struct cql_value[]){ cql_text(scanning->id),
-			statements_day(&statements, day), statements_bigint(&statements, INT64_MIN),
-			statements_bigint(&statements, INT64_MAX) },
-		4, 2)
-		->page_size = NEIGHBOUR_ROWS;
-	r = statements_each_row(&statements, take_start_row, &starting, scanning->err);
-	return r == STORE_STOPPED ? 0 : r;
+	for (int64_t i = 0; i < QUARTERS && r == 0 && !starting.is_found; i++) {
+		size_t first, end = stays_find(&scanning->stays, day);
+
+		while (r == 0 && next_host(scanning, &first, &end, limit)) {
+			const struct slot slot = slot_of(scanning,
+				scanning->stays.items[first].host, day * DAY_MS + i * QUARTER_MS);
+
+			r = look_for_start(&starting, &slot);
+		}
+	}
+	return r;
 }
 
 /* Where the readings of a track's earliest day do not agree about its start. */
@@ -533,15 +567,16 @@ static int find_starts(struct scanning *scanning)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < scanning->day_count && r == 0; i++) {
-		const struct shape_day *day = &scanning->days[i];
+	for (size_t i = 0; i < scanning->stays.count && r == 0; i++) {
+		const struct shape *shape = scanning->shape_of[i];
+		int64_t day = scanning->stays.items[i].day;
 
-		for (size_t j = 0; day->shape && j < day->shape->part_count && r == 0; j++) {
-			const struct shape_part *part = &day->shape->parts[j];
+		for (size_t j = 0; shape && j < shape->part_count && r == 0; j++) {
+			const struct shape_part *part = &shape->parts[j];
 
-			if (part->track->start_told_ms == day->day &&
+			if (part->track->start_told_ms == day &&
 				part->track->start_ms != part->start_ms)
-				r = find_start(scanning, part->track, day->day);
+				r = find_start(scanning, part->track, day);
 		}
 	}
 	return r;
@@ -551,7 +586,7 @@ static int gather(struct scanning *scanning)
 {
 	int r = load_days(scanning);
 
-	if (r == 0 && scanning->day_count)
+	if (r == 0 && scanning->stays.count)
 		r = load_shapes(scanning);
 	if (r == 0)
 		extend_tracks(scanning);
@@ -574,6 +609,7 @@ int scan_run(struct cassandra_store *store, const struct store_scan *scan, store
 
 	scanning.gathered.thins_states = false;
 	arena_init(&scanning.arena, SHAPES_MEMORY_MAX);
+	stays_init(&scanning.stays);
 	if (r == 0)
 		r = tracks_init(&scanning.tracks);
 	if (r == 0)
@@ -587,6 +623,7 @@ int scan_run(struct cassandra_store *store, const struct store_scan *scan, store
 	gathering_deinit(&scanning.gathering);
 	digester_deinit(&scanning.digester);
 	tracks_deinit(&scanning.tracks);
+	stays_deinit(&scanning.stays);
 	arena_deinit(&scanning.arena);
 	return r;
 }

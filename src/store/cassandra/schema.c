@@ -35,18 +35,19 @@ static const struct {
 	const char *columns;
 } tables[] = {
 	{ "readings", true, true,
-		"instance text, day date, at timestamp, digest blob, reading blob, "
-		"PRIMARY KEY ((instance, day), at, digest)" },
+		"host text, quarter timestamp, slot int, at timestamp, digest blob, readings blob, "
+		"PRIMARY KEY ((host, quarter), slot, at, digest)" },
 	{ "shapes", true, false,
 		"instance text, shape blob, content blob, PRIMARY KEY ((instance), shape)" },
 	{ "days", true, false,
-		"instance text, day date, shape blob, PRIMARY KEY ((instance), day, shape)" },
+		"instance text, day date, host text, shape blob, "
+		"PRIMARY KEY ((instance), day, host, shape)" },
 	{ "summaries", true, false,
 		"instance text, span int, day date, is_mark boolean, digest blob, readings blob, "
 		"PRIMARY KEY ((instance, span), day, is_mark, digest)" },
 	{ "instances", false, false,
-		"bucket int, instance text, appeared bigint, first timestamp, last_day date, "
-		"groups set<text>, PRIMARY KEY ((bucket), instance)" },
+		"bucket int, instance text, appeared bigint, first timestamp, "
+		"hosts map<text, date>, groups set<text>, PRIMARY KEY ((bucket), instance)" },
 	{ "infos", false, false,
 		"bucket int, instance text, since timestamp, digest blob, info blob, "
 		"PRIMARY KEY ((bucket), instance, since, digest)" },
@@ -63,10 +64,11 @@ static const struct {
 
 /* %s is the keyspace. */
 static const char *const statements[_STATEMENT_COUNT] = {
-	[ADD_READING] = "INSERT INTO \"%s\".readings (instance, day, at, digest, reading)"
-			" VALUES (?, ?, ?, ?, ?)",
+	[ADD_READINGS] = "INSERT INTO \"%s\".readings (host, quarter, slot, at, digest, readings)"
+			 " VALUES (?, ?, ?, ?, ?, ?)",
 	[ADD_SHAPE] = "INSERT INTO \"%s\".shapes (instance, shape, content) VALUES (?, ?, ?)",
-	[ADD_DAY] = "INSERT INTO \"%s\".days (instance, day, shape) VALUES (?, ?, ?)",
+	[ADD_DAY] = "INSERT INTO \"%s\".days (instance, day, host, shape)"
+		    " VALUES (?, ?, ?, ?)",
 	[ADD_INFO] = "INSERT INTO \"%s\".infos (bucket, instance, since, digest, info)"
 		     " VALUES (?, ?, ?, ?, ?)",
 	[ADD_SUMMARY] = "INSERT INTO \"%s\".summaries"
@@ -77,8 +79,8 @@ static const char *const statements[_STATEMENT_COUNT] = {
 	[NOTE_APPEARANCE] = "UPDATE \"%s\".instances SET appeared = ?"
 			    " WHERE bucket = ? AND instance = ?",
 	[NOTE_FIRST] = "UPDATE \"%s\".instances SET first = ? WHERE bucket = ? AND instance = ?",
-	[NOTE_LAST_DAY] = "UPDATE \"%s\".instances SET last_day = ?"
-			  " WHERE bucket = ? AND instance = ?",
+	[NOTE_HOST] = "UPDATE \"%s\".instances SET hosts[?] = ?"
+		      " WHERE bucket = ? AND instance = ?",
 	[NOTE_GROUPS] = "UPDATE \"%s\".instances SET groups = groups + ?"
 			" WHERE bucket = ? AND instance = ?",
 	[ADVANCE_SOURCE] = "UPDATE \"%s\".sources SET host = ?, sequence = ?, until = ?, heard = ?"
@@ -89,20 +91,22 @@ static const char *const statements[_STATEMENT_COUNT] = {
 		       " VALUES (?, ?, ?, ?, ?)",
 	[PUT_RECORD_PART] = "INSERT INTO \"%s\".record_parts (digest, part, value)"
 			    " VALUES (?, ?, ?)",
-	[GET_READINGS] = "SELECT at, digest, reading FROM \"%s\".readings"
-			 " WHERE instance = ? AND day = ? AND at >= ? AND at <= ?",
-	[GET_READINGS_DOWN] = "SELECT at, digest, reading FROM \"%s\".readings"
-			      " WHERE instance = ? AND day = ? AND at < ?"
-			      " ORDER BY at DESC, digest DESC",
-	[GET_LAST_TIME] = "SELECT at FROM \"%s\".readings WHERE instance = ? AND day = ?"
-			  " ORDER BY at DESC, digest DESC LIMIT 1",
+	[GET_READINGS] = "SELECT at, digest, readings FROM \"%s\".readings"
+			 " WHERE host = ? AND quarter = ? AND slot = ? AND at >= ? AND at <= ?",
+	[GET_READINGS_DOWN] = "SELECT at, digest, readings FROM \"%s\".readings"
+			      " WHERE host = ? AND quarter = ? AND slot = ? AND at < ?"
+			      " ORDER BY slot DESC, at DESC, digest DESC",
+	[GET_LAST_READINGS] = "SELECT at, digest, readings FROM \"%s\".readings"
+			      " WHERE host = ? AND quarter = ? AND slot = ?"
+			      " ORDER BY slot DESC, at DESC, digest DESC LIMIT ?",
 	[GET_SHAPES] = "SELECT shape, content FROM \"%s\".shapes WHERE instance = ?",
-	[GET_DAYS] = "SELECT day, shape FROM \"%s\".days WHERE instance = ? AND day >= ?",
+	[GET_DAYS] = "SELECT day, host, shape FROM \"%s\".days"
+		     " WHERE instance = ? AND day >= ? AND day <= ?",
 	[GET_SUMMARIES] = "SELECT day, is_mark, digest, readings FROM \"%s\".summaries"
 			  " WHERE instance = ? AND span = ? AND day >= ? AND day <= ?",
-	[GET_INSTANCE] = "SELECT instance, appeared, first, last_day, groups"
+	[GET_INSTANCE] = "SELECT instance, appeared, first, hosts, groups"
 			 " FROM \"%s\".instances WHERE bucket = ? AND instance = ?",
-	[GET_INSTANCES] = "SELECT instance, appeared, first, last_day, groups"
+	[GET_INSTANCES] = "SELECT instance, appeared, first, hosts, groups"
 			  " FROM \"%s\".instances WHERE bucket = ?",
 	[GET_INSTANCE_INFOS] = "SELECT instance, info FROM \"%s\".infos"
 			       " WHERE bucket = ? AND instance = ?",

@@ -196,16 +196,21 @@ static int take_row(void *context, const struct cql_result *row, struct error *e
 	return 0;
 }
 
+/* For days of one span. */
+static void ask_for_days(struct statements *statements, const char *id, int64_t from, int64_t to)
+{
+	statements_add(statements, GET_SUMMARIES,
+		(const struct cql_value[]){ cql_text(id), statements_int(statements, span_of(from)),
+			statements_day(statements, from), statements_day(statements, to) },
+		4, 2);
+}
+
 static int read_span(struct finding *finding, const char *id, int64_t from, int64_t to)
 {
 	CLEANUP(statements_deinit) struct statements statements;
 
 	statements_init(&statements, finding->store);
-	statements_add(&statements, GET_SUMMARIES,
-		(const struct cql_value[]){ cql_text(id),
-			statements_int(&statements, span_of(from)),
-			statements_day(&statements, from), statements_day(&statements, to) },
-		4, 2);
+	ask_for_days(&statements, id, from, to);
 	return statements_each_row(&statements, take_row, finding, finding->err);
 }
 
@@ -225,25 +230,106 @@ static int read_spans(struct finding *finding, const char *id)
 	return r;
 }
 
+static void finding_init(struct finding *finding)
+{
+	finding->day = INT64_MIN;
+	arena_init(&finding->arena, DAY_MEMORY_MAX);
+	buffer_init(&finding->marks, DAY_MEMORY_MAX);
+}
+
+static void finding_deinit(struct finding *finding)
+{
+	buffer_deinit(&finding->marks);
+	arena_deinit(&finding->arena);
+	digester_deinit(&finding->digester);
+}
+
 int summary_read(struct cassandra_store *store, const char *id, const int64_t *days, size_t count,
 	summary_fn each, void *context, struct error *err)
 {
 	struct finding finding = { .store = store,
-		.day = INT64_MIN,
 		.days = days,
 		.day_count = count,
 		.each = each,
 		.context = context,
 		.err = err };
-	int r = digester_init(&finding.digester);
+	int r;
 
-	arena_init(&finding.arena, DAY_MEMORY_MAX);
-	buffer_init(&finding.marks, DAY_MEMORY_MAX);
+	finding_init(&finding);
+	r = digester_init(&finding.digester);
 	if (r == 0)
 		r = read_spans(&finding, id);
-	buffer_deinit(&finding.marks);
-	arena_deinit(&finding.arena);
-	digester_deinit(&finding.digester);
+	finding_deinit(&finding);
+	return r;
+}
+
+/* A damaged one is none. */
+static int pass_over(struct finding *finding, int r)
+{
+	if (r == -EBADMSG)
+		finding->day_count = 0;
+	return r == -EBADMSG ? 0 : r;
+}
+
+/* Many instances. */
+struct several {
+	struct finding *findings; /* of each statement */
+	int r;
+	struct error *err;
+};
+
+static int take_page(void *context, size_t index, struct cql_result *result)
+{
+	struct several *several = context;
+
+	while (several->r == 0 && cql_result_next(result))
+		several->r = pass_over(&several->findings[index],
+			take_row(&several->findings[index], result, several->err));
+	return several->r;
+}
+
+static int ask_each(struct several *several, struct cassandra_store *store,
+	const struct summary_question *questions, size_t count)
+{
+	CLEANUP(statements_deinit) struct statements statements;
+	int r;
+
+	statements_init(&statements, store);
+	for (size_t i = 0; i < count; i++)
+		ask_for_days(&statements, questions[i].id, questions[i].day, questions[i].day);
+	r = cassandra_outcome(statements_run(&statements, take_page, several, several->err));
+	return several->r ? several->r : r;
+}
+
+int summary_read_each(struct cassandra_store *store, const struct summary_question *questions,
+	size_t count, summary_fn each, struct error *err)
+{
+	struct several several = { .findings = calloc(count + 1, sizeof(struct finding)),
+		.err = err };
+	int r = several.findings ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < count && several.findings; i++) {
+		struct finding *finding = &several.findings[i];
+
+		*finding = (struct finding){ .store = store,
+			.days = &questions[i].day,
+			.day_count = 1,
+			.each = each,
+			.context = questions[i].context,
+			.err = err };
+		finding_init(finding);
+		if (r == 0)
+			r = digester_init(&finding->digester);
+	}
+	if (r == 0)
+		r = ask_each(&several, store, questions, count);
+	for (size_t i = 0; i < count && several.findings; i++) {
+		if (r == 0)
+			r = pass_over(&several.findings[i],
+				go_to_day(&several.findings[i], questions[i].day + 1));
+		finding_deinit(&several.findings[i]);
+	}
+	free(several.findings);
 	return r;
 }
 
@@ -253,6 +339,12 @@ struct kept_reading {
 	const void *bytes;
 	size_t size;
 };
+
+static int compare_kept(const void *a, const void *b)
+{
+	return compare_i64(&((const struct kept_reading *)a)->time_ms,
+		&((const struct kept_reading *)b)->time_ms);
+}
 
 struct making {
 	struct cassandra_store *store;
@@ -282,42 +374,61 @@ static int add_tuple(void *context, const struct decoded *decoded)
 		     : -ENOMEM;
 }
 
-static int keep_reading(struct making *making, struct cql_value reading)
+static int keep_reading(struct making *making, const struct bundled *reading)
 {
 	struct kept_reading *readings = arena_grow(&making->arena, making->readings, making->count,
 		SIZE_MAX / sizeof(*readings), sizeof(*readings));
-	void *copy = arena_take(&making->arena, (size_t)reading.size);
+	void *copy = arena_take(&making->arena, reading->size);
 
 	if (!readings || !copy)
 		return -ENOMEM;
 	making->readings = readings;
 	readings[making->count++] = (struct kept_reading){ making->time_ms,
-		memcpy(copy, reading.bytes, (size_t)reading.size), (size_t)reading.size };
+		memcpy(copy, reading->bytes, reading->size), reading->size };
 	return 0;
 }
 
-static int take_reading(void *context, const struct cql_result *row, struct error *err)
+static int take_readings(void *context, const struct cql_result *row, struct error *err)
 {
 	struct making *making = context;
-	int r = row_reading(&making->digester, row, &making->time_ms, add_tuple, making);
+	struct bundled bundled;
+	struct cursor cursor;
+	int r = bundle_open(&making->digester, row, &making->time_ms, &cursor);
 
-	if (r == -EBADMSG)
-		return cassandra_corrupt(making->store, "a reading", err);
-	return r == 0 ? keep_reading(making, cql_result_value(row, 2)) : r;
+	while (r == 0 && (r = bundle_find(&cursor, making->id, &bundled)) == 1) {
+		r = reading_read(bundled.bytes, bundled.size, add_tuple, making);
+		if (r == 0)
+			r = keep_reading(making, &bundled);
+	}
+	return r == -EBADMSG ? cassandra_corrupt(making->store, "a reading", err) : r;
 }
 
-static int read_day_rows(struct making *making, struct error *err)
+static int read_slot(struct making *making, const struct slot *slot, struct error *err)
 {
 	CLEANUP(statements_deinit) struct statements statements;
 
 	statements_init(&statements, making->store);
-	statements_add(&statements, GET_READINGS,
-		(const struct cql_value[]){ cql_text(making->id),
-			statements_day(&statements, making->day),
-			statements_bigint(&statements, INT64_MIN),
-			statements_bigint(&statements, INT64_MAX) },
-		4, 2);
-	return statements_each_row(&statements, take_reading, making, err);
+	slot_ask(&statements, slot, INT64_MIN, INT64_MAX);
+	return statements_each_row(&statements, take_readings, making, err);
+}
+
+/* Hosts may be read one after the other: readings are sorted when they are kept. */
+static int read_day_rows(struct making *making, struct error *err)
+{
+	CLEANUP(stays_deinit) struct stays stays;
+	CLEANUP(slots_deinit) struct slots slots = { NULL, 0, 0 };
+	int64_t from_ms = making->day * DAY_MS;
+	int r;
+
+	stays_init(&stays);
+	r = stays_load(making->store, making->id, making->day, making->day, &stays, err);
+	for (size_t i = 0; i < stays.count && r == 0; i++)
+		r = slots_add_time(&slots, stays.items[i].host, instance_slot(making->id), from_ms,
+			from_ms + DAY_MS - 1);
+	slots_sort(&slots);
+	for (size_t i = 0; i < slots.count && r == 0; i++)
+		r = read_slot(making, &slots.items[i], err);
+	return r;
 }
 
 static int note_row(void *context, const struct cql_result *row, struct error *err)
@@ -340,12 +451,7 @@ static int read_marks(struct making *making, struct error *err)
 	CLEANUP(statements_deinit) struct statements statements;
 
 	statements_init(&statements, making->store);
-	statements_add(&statements, GET_SUMMARIES,
-		(const struct cql_value[]){ cql_text(making->id),
-			statements_int(&statements, span_of(making->day)),
-			statements_day(&statements, making->day),
-			statements_day(&statements, making->day) },
-		4, 2);
+	ask_for_days(&statements, making->id, making->day, making->day);
 	return statements_each_row(&statements, note_row, making, err);
 }
 
@@ -357,6 +463,8 @@ static int write_kept(struct making *making, struct buffer *to)
 	size_t begin;
 	int r = thinning_times(making->resident, making->day * DAY_MS, &times);
 
+	if (making->count)
+		qsort(making->readings, making->count, sizeof(*making->readings), compare_kept);
 	buffer_write_u8(to, SUMMARY_FORMAT);
 	buffer_write(to, later.bytes, DIGEST_SIZE);
 	begin = to->size;
@@ -415,7 +523,7 @@ static int note_summary(void *context, int64_t day, int64_t time_ms, const void 
 	return 0;
 }
 
-/* The marks before the readings. */
+/* The marks before the days, and these before the readings. */
 static int make(struct making *making, struct error *err)
 {
 	const struct instance_key nobody = { .name = "" };

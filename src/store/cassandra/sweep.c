@@ -103,19 +103,25 @@ static int find_missing(struct cassandra_store *store, struct missing *missing, 
 {
 	const struct sweep *sweep = &store->sweep;
 	const char *id = sweep->ids[sweep->next];
-	int64_t kept = floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS), *days = NULL;
-	size_t count = 0, last, first;
-	int r = listing_days_of(store, id, MAX_OF(kept, sweep->from), &days, &count, err);
+	int64_t kept = floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS);
+	CLEANUP(stays_deinit) struct stays stays;
+	int64_t *days;
+	size_t count, last, first;
+	int r;
 
-	while (count && days[count - 1] > sweep->until)
-		count--;
+	stays_init(&stays);
+	r = stays_load(store, id, MAX_OF(kept, sweep->from), sweep->until, &stays, err);
+	if (r != 0)
+		return r == -EBADMSG ? 0 : r;
+	days = stays_days(&stays, &count);
+	if (!days)
+		return -ENOMEM;
 	last = count > LAST_DAYS ? count - LAST_DAYS : 0;
 	first = sweep->is_old ? 0 : last;
 	count = sweep->is_old ? last : count;
-	if (r == 0 && count > first)
+	if (count > first)
 		r = summary_read(
 			store, id, &days[first], count - first, note_missing, missing, err);
-	free(days);
 	return r == -EBADMSG ? 0 : r;
 }
 
