@@ -16,7 +16,7 @@
 
 #define OWN_KIND "cassandra" /* records of this backend's own */
 
-enum { PART_SIZE = 512 * 1024, SOURCE_TEXT_SIZE = 4096, NUMBER_SIZE = 24 };
+enum { PART_SIZE = 512 * 1024, SOURCE_TEXT_SIZE = 4096, NUMBER_SIZE = 24, SOURCES_AT_ONCE = 500 };
 
 static const int64_t FIRST_FROM_MS = TIME_MS_MAX + 1;
 
@@ -33,29 +33,41 @@ static void add_advance(struct statements *statements, const struct store_source
 		heard = statements_bigint(statements, source->heard_ms);
 	}
 	statements_add(statements, ADVANCE_SOURCE,
-		(const struct cql_value[]){ host, statements_bigint(statements, (int64_t)sequence),
-			until, heard, statements_text(statements, source->worker),
+		(const struct cql_value[]){ statements_bigint(statements, (int64_t)sequence + 1),
+			host, statements_bigint(statements, (int64_t)sequence), until, heard,
+			statements_text(statements, source->worker),
 			statements_text(statements, source->spool) },
-		6, 0)
-		->timestamp_us = (int64_t)sequence + 1;
+		7, 0);
 }
 
 static void add_first(struct statements *statements, const struct store_source *source)
 {
+	int64_t timestamp_us = MAX_OF(FIRST_FROM_MS - source->first_ms, 1);
+
 	statements_add(statements, NOTE_SOURCE_FIRST,
-		(const struct cql_value[]){ statements_bigint(statements, source->first_ms),
+		(const struct cql_value[]){ statements_bigint(statements, timestamp_us),
+			statements_bigint(statements, source->first_ms),
 			statements_text(statements, source->worker),
 			statements_text(statements, source->spool) },
-		3, 0)
-		->timestamp_us = MAX_OF(FIRST_FROM_MS - source->first_ms, 1);
+		4, 0);
 }
 
+/* All are of one partition. */
 void ledger_add_sources(struct statements *statements, const struct store_commit *commit)
 {
+	size_t count = 0;
+
 	for (size_t i = 0; i < commit->source_count; i++) {
+		size_t before = statements->count;
+
 		add_advance(statements, &commit->sources[i]);
 		if (commit->sources[i].first_ms)
 			add_first(statements, &commit->sources[i]);
+		count += statements->count - before;
+		if (count >= SOURCES_AT_ONCE || (count > 1 && i + 1 == commit->source_count)) {
+			statements_join(statements, count);
+			count = 0;
+		}
 	}
 }
 
