@@ -137,6 +137,7 @@ static void append(struct world *world, struct thing *thing, int64_t time_ms)
 	struct error err = { 0 };
 
 	assert_int_equal(batch_new(&batch), 0);
+	batch->host = draw(world, 4) ? "compute1" : "compute2";
 	reading = batch_add_reading(batch);
 	assert_non_null(reading);
 	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = world->uuid };

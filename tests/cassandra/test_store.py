@@ -59,8 +59,9 @@ def test_what_any_store_must_do(cassandra):
     assert not made.stderr, made.stderr
 
 
-def test_what_is_read_of_summaries_is_enough(cassandra):
-    program = os.path.join(harness.BUILD, "src/store/thinned-test")
+@pytest.mark.parametrize("name", ["thinned-test", "moving-test"])
+def test_random_lives_are_answered_as_by_a_store_in_memory(cassandra, name):
+    program = os.path.join(harness.BUILD, "src/store", name)
     made = subprocess.run([program, f"{cassandra.address}:{cassandra.port}"], text=True,
                           capture_output=True, timeout=600)
     assert made.returncode == 0, made.stdout + made.stderr
