@@ -149,6 +149,88 @@ static void any_bit_may_be_wrong(void **state)
 	}
 }
 
+static void bundle_two(struct buffer *bundle)
+{
+	CLEANUP(buffer_deinit) struct buffer reading;
+
+	write_one(&reading, true);
+	buffer_init(bundle, 2 * READING_BYTES_MAX);
+	bundle_begin(bundle);
+	bundle_add(bundle, UUID, reading.bytes, reading.size);
+	bundle_add(bundle, "name:b", reading.bytes, reading.size);
+	bundle_add(bundle, UUID, reading.bytes, reading.size);
+	assert_int_equal(buffer_check(bundle), 0);
+}
+
+static struct cursor over_bundle(const struct buffer *bundle)
+{
+	return cursor_over(bundle->bytes + 1, bundle->size - 1);
+}
+
+static void an_instance_is_found_among_others(void **state)
+{
+	CLEANUP(buffer_deinit) struct buffer bundle;
+	struct found found = { .count = 0 };
+	struct bundled bundled;
+	struct cursor cursor;
+
+	bundle_two(&bundle);
+	cursor = over_bundle(&bundle);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(bundle_next(&cursor, &bundled), 1);
+	assert_int_equal(bundle_next(&cursor, &bundled), 0);
+
+	cursor = over_bundle(&bundle);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bundle_find(&cursor, UUID, &bundled), 1);
+		assert_int_equal(reading_read(bundled.bytes, bundled.size, take, &found), 0);
+	}
+	assert_int_equal(bundle_find(&cursor, UUID, &bundled), 0);
+	assert_int_equal(found.count, 4);
+
+	cursor = over_bundle(&bundle);
+	assert_int_equal(bundle_find(&cursor, "name:b", &bundled), 1);
+	assert_int_equal(bundle_find(&cursor, "name:b", &bundled), 0);
+	cursor = over_bundle(&bundle);
+	assert_int_equal(bundle_find(&cursor, "name:", &bundled), 0);
+}
+
+/* Returns what came at the end. */
+static int read_bundle(const uint8_t *bytes, size_t size)
+{
+	struct cursor cursor = cursor_over(bytes, size);
+	struct bundled bundled;
+	int r;
+
+	while ((r = bundle_next(&cursor, &bundled)) == 1) {
+		assert_in_range(bundled.id_size, 0, INSTANCE_ID_SIZE - 1);
+		(void)!reading_read(bundled.bytes, bundled.size, ignore, NULL);
+	}
+	return r;
+}
+
+static void a_bundle_may_be_cut_or_wrong(void **state)
+{
+	CLEANUP(buffer_deinit) struct buffer bundle;
+	size_t ends = 0;
+
+	bundle_two(&bundle);
+	for (size_t size = 0; size < bundle.size; size++) {
+		uint8_t *copy = malloc(size + 1);
+
+		assert_non_null(copy);
+		memcpy(copy, bundle.bytes + 1, size);
+		ends += read_bundle(copy, size) == 0;
+		free(copy);
+	}
+	assert_int_equal(ends, 4); /* behind each, and before the first */
+	for (size_t bit = 0; bit < bundle.size * 8; bit++) {
+		bundle.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		(void)!read_bundle(bundle.bytes, bundle.size);
+		bundle.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
+
 static void a_digest_is_the_begin_of_sha_256(void **state)
 {
 	static const uint8_t of_abc[DIGEST_SIZE] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea,
@@ -233,6 +315,8 @@ int main(void)
 		cmocka_unit_test(a_shape_is_a_reading_without_its_values),
 		cmocka_unit_test(what_is_cut_or_too_long_is_refused),
 		cmocka_unit_test(any_bit_may_be_wrong),
+		cmocka_unit_test(an_instance_is_found_among_others),
+		cmocka_unit_test(a_bundle_may_be_cut_or_wrong),
 		cmocka_unit_test(a_digest_is_the_begin_of_sha_256),
 		cmocka_unit_test(instances_are_called_by_uuid_or_name),
 		cmocka_unit_test(what_was_noted_long_ago_is_forgotten),
