@@ -111,7 +111,8 @@ static int pack_some(struct packing *packing, struct sqlite_month *month, const 
 	struct sqlite_store *store = packing->store;
 	uint64_t until = month->packed_until, last;
 	bool is_damaged;
-	int r = sqlite_execute(packing->day->db, "BEGIN IMMEDIATE", err);
+	int r = sqlite_execute(packing->day->db,
+		until ? "BEGIN IMMEDIATE" : "BEGIN IMMEDIATE; DELETE FROM month", err);
 
 	pthread_mutex_lock(&store->lock);
 	last = store->tracks.resident_count; /* ids count from 1 */

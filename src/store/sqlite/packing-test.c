@@ -31,6 +31,8 @@ struct fixture {
 	char directory[64];
 };
 
+#define SPOIL(table) "UPDATE " table " SET rows = zeroblob(9) WHERE instance = 3"
+
 static bool is_disk_full;
 
 static ssize_t write_if_there_is_room(int fd, const void *bytes, size_t size, off_t place)
@@ -212,14 +214,31 @@ static void what_is_damaged_keeps_nothing_else_from_being_packed(void **state)
 	struct fixture *fixture = *state;
 
 	fixture->store = store_free(fixture->store);
-	assert_int_equal(
-		ask(fixture, FILES[1], "UPDATE chunks SET rows = zeroblob(9) WHERE instance = 3"),
-		-1);
+	assert_int_equal(ask(fixture, FILES[1], SPOIL("chunks")), -1);
 	open_store(fixture);
 	assert_int_equal(pack_all(fixture), 2); /* of the day, and of the month */
 	fixture->store = store_free(fixture->store);
 	assert_int_equal(ask(fixture, FILES[0], "SELECT count(*) FROM thinned"), INSTANCES);
 	assert_int_equal(ask(fixture, FILES[0], "SELECT count(*) FROM month"), INSTANCES - 1);
+	assert_int_equal(
+		ask(fixture, FILES[0], "SELECT count(*) FROM month WHERE instance = 3"), 0);
+}
+
+static void rows_of_a_month_from_before_a_restart_are_made_again(void **state)
+{
+	struct fixture *fixture = *state;
+	bool more;
+
+	for (unsigned int i = 0; i < 2 * DAYS + 1; i++)
+		assert_int_equal(pack(fixture, &more), 0);
+	assert_true(more); /* The month is begun, but not done. */
+	fixture->store = store_free(fixture->store);
+	assert_int_equal(
+		ask(fixture, FILES[0], "SELECT count(*) FROM month WHERE instance = 3"), 1);
+	assert_int_equal(ask(fixture, FILES[1], SPOIL("thinned")), -1);
+	open_store(fixture);
+	assert_int_equal(pack_all(fixture), 1);
+	fixture->store = store_free(fixture->store);
 	assert_int_equal(
 		ask(fixture, FILES[0], "SELECT count(*) FROM month WHERE instance = 3"), 0);
 }
@@ -230,6 +249,8 @@ int main(void)
 		cmocka_unit_test(what_a_full_disk_had_no_room_for_is_packed_later),
 		cmocka_unit_test_setup_teardown(
 			what_is_damaged_keeps_nothing_else_from_being_packed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			rows_of_a_month_from_before_a_restart_are_made_again, set_up, tear_down),
 	};
 
 	watch_writes();
