@@ -80,6 +80,20 @@ int client_complain(const struct client *client, const char *format, ...)
 	return EXIT_USAGE;
 }
 
+int client_show(
+	struct client *client, const char *method, json_t *args, void (*print)(const json_t *data))
+{
+	json_t *data = client_ask(client, method, args);
+
+	if (!data)
+		return EXIT_FAILED;
+	if (client->is_json)
+		return client_print_json(data);
+	print(data);
+	json_decref(data);
+	return EXIT_DONE;
+}
+
 int client_print_json(json_t *data)
 {
 	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
