@@ -80,6 +80,20 @@ int client_complain(const struct client *client, const char *format, ...)
 	return EXIT_USAGE;
 }
 
+int client_show(
+	struct client *client, const char *method, json_t *args, void (*print)(const json_t *data))
+{
+	json_t *data = client_ask(client, method, args);
+
+	if (!data)
+		return EXIT_FAILED;
+	if (client->is_json)
+		return client_print_json(data);
+	print(data);
+	json_decref(data);
+	return EXIT_DONE;
+}
+
 int client_print_json(json_t *data)
 {
 	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
@@ -110,12 +124,12 @@ json_t *client_ids(struct client *client,
 	return ids;
 }
 
-int client_time(
-	json_t *args, const char *name, const char *option, const char *text, struct error *err)
+static int set_time(json_t *args, const char *name, const char *option, const char *text,
+	int64_t now_ms, struct error *err)
 {
 	char exact[TIME_TEXT_SIZE]; /* keeps milliseconds */
 	int64_t ms;
-	int r = when_parse(text, clock_wall_ms(clock_system()), &ms);
+	int r = when_parse(text, now_ms, &ms);
 
 	if (r < 0)
 		return error_set(err, r,
@@ -125,6 +139,12 @@ int client_time(
 	return json_object_set_new(args, name, json_string(time_text_format(ms, exact))) < 0
 		       ? -ENOMEM
 		       : 0;
+}
+
+int client_time(
+	json_t *args, const char *name, const char *option, const char *text, struct error *err)
+{
+	return set_time(args, name, option, text, clock_wall_ms(clock_system()), err);
 }
 
 int client_interval(const struct client *client, int64_t *ret_ms, struct error *err)
@@ -141,7 +161,10 @@ int client_interval(const struct client *client, int64_t *ret_ms, struct error *
 int client_window(
 	const struct client *client, const char *fallback_from, json_t *args, struct error *err)
 {
-	int r = client_time(args, "from", "from", client->from ? client->from : fallback_from, err);
+	int64_t now_ms = clock_wall_ms(clock_system()); /* one for both */
+	int r = set_time(
+		args, "from", "from", client->from ? client->from : fallback_from, now_ms, err);
 
-	return r == 0 ? client_time(args, "to", "to", client->to ? client->to : "now", err) : r;
+	return r == 0 ? set_time(args, "to", "to", client->to ? client->to : "now", now_ms, err)
+		      : r;
 }

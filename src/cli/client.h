@@ -45,6 +45,11 @@ int client_complain(const struct client *client, const char *format, ...) PRINTF
 /* Prints JSON for programs, indented. Takes data. Returns EXIT_DONE. */
 int client_print_json(json_t *data);
 
+/* Asks, and prints the answer, with `print` unless JSON is wanted. Takes args. Returns the exit
+ * status. */
+int client_show(
+	struct client *client, const char *method, json_t *args, void (*print)(const json_t *data));
+
 typedef int command_fn(struct client *client);
 command_fn command_instances, command_usage, command_series, command_workers, command_status,
 	command_doctor, command_close, command_closed, command_api_client, command_token,

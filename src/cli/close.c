@@ -80,7 +80,7 @@ static void print_month(const json_t *data)
 
 int command_close(struct client *client)
 {
-	json_t *ids, *data;
+	json_t *ids;
 	int status;
 
 	if (client->argument_count != 1)
@@ -90,14 +90,8 @@ int command_close(struct client *client)
 	json_decref(ids);
 	if (status != EXIT_DONE)
 		return status;
-	data = client_ask(client, "close", json_pack("{s:s}", "month", client->arguments[0]));
-	if (!data)
-		return EXIT_FAILED;
-	if (client->is_json)
-		return client_print_json(data);
-	print_month(data);
-	json_decref(data);
-	return EXIT_DONE;
+	return client_show(
+		client, "close", json_pack("{s:s}", "month", client->arguments[0]), print_month);
 }
 
 static const json_t *find_figure(const json_t *figures, const json_t *like)

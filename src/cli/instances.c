@@ -31,7 +31,7 @@ static void print_table(const json_t *data)
 
 int command_instances(struct client *client)
 {
-	json_t *args, *data;
+	json_t *args;
 
 	if (client->argument_count > 1)
 		return client_complain(client, "instances: at most one ID is expected");
@@ -40,12 +40,5 @@ int command_instances(struct client *client)
 		json_object_set_new(args, "id", json_string(client->arguments[0]));
 	if (client->project)
 		json_object_set_new(args, "project_id", json_string(client->project));
-	data = client_ask(client, "instances", args);
-	if (!data)
-		return EXIT_FAILED;
-	if (client->is_json)
-		return client_print_json(data);
-	print_table(data);
-	json_decref(data);
-	return EXIT_DONE;
+	return client_show(client, "instances", args, print_table);
 }

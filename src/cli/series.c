@@ -31,7 +31,7 @@ static void print_table(const json_t *data)
 
 int command_series(struct client *client)
 {
-	json_t *args, *data;
+	json_t *args;
 	struct error err = { 0 };
 
 	if (client->argument_count < 2 || client->argument_count > 3)
@@ -43,12 +43,5 @@ int command_series(struct client *client)
 		json_decref(args);
 		return client_complain(client, "%s", err.text);
 	}
-	data = client_ask(client, "series", args);
-	if (!data)
-		return EXIT_FAILED;
-	if (client->is_json)
-		return client_print_json(data);
-	print_table(data);
-	json_decref(data);
-	return EXIT_DONE;
+	return client_show(client, "series", args, print_table);
 }

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checked.h"
-#include "base/time-text.h"
+#include "cli/samples.h"
 
 /* An instance is old after so many of its intervals; where none is known, an interval is this. */
 enum { INTERVALS_MAX = 3, INTERVAL_UNKNOWN_MS = 60 * 1000 };
@@ -50,31 +49,6 @@ static int64_t ms_of(const json_t *seconds)
 	return llround(json_number_value(seconds) * 1000);
 }
 
-static int64_t time_of(const json_t *samples, size_t index)
-{
-	return ms_of(json_array_get(json_array_get(samples, index), 0));
-}
-
-static int64_t count_of(const json_t *samples, size_t index)
-{
-	return json_integer_value(json_array_get(json_array_get(samples, index), 1));
-}
-
-/* What is added in a second; NAN without two samples, or if the counter fell. */
-static double rate_of(const json_t *samples)
-{
-	size_t count = json_array_size(samples);
-	int64_t ms, added;
-
-	if (count < 2)
-		return NAN;
-	ms = time_of(samples, count - 1) - time_of(samples, count - 2);
-	if (ms <= 0 || !checked_subtract(
-			       count_of(samples, count - 1), count_of(samples, count - 2), &added))
-		return NAN;
-	return added >= 0 ? (double)added * 1000 / (double)ms : NAN;
-}
-
 static bool is_metric(const json_t *series, const char *metric)
 {
 	const char *name = json_string_value(json_object_get(series, "metric"));
@@ -93,9 +67,11 @@ static double sum_of(const json_t *all, const char *metric, bool is_gauge, int64
 	{
 		samples = json_object_get(series, "samples");
 		count = json_array_size(samples);
-		if (!count || !is_metric(series, metric) || time_of(samples, count - 1) < since_ms)
+		if (!count || !is_metric(series, metric) ||
+			samples_time_ms(samples, count - 1) < since_ms)
 			continue;
-		value = is_gauge ? (double)count_of(samples, count - 1) : rate_of(samples);
+		value = is_gauge ? (double)samples_value(samples, count - 1)
+				 : samples_rate(samples);
 		if (isnan(value))
 			return NAN;
 		sum = isnan(sum) ? value : sum + value;

@@ -15,6 +15,7 @@
 #include "base/checked.h"
 #include "base/time-text.h"
 #include "cli/client.h"
+#include "cli/samples.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "cli/usage.h"
@@ -27,30 +28,11 @@ static const char *const metrics[] = { "vmnetwork_in", "vmnetwork_out", "vmnetwo
 	"vmnetwork_internal_in", "vmnetwork_internal_out" };
 enum { RATES = 2, EXTERNAL = 2 };
 
-/* Bytes per second between the last two samples; NULL if there are none, or the counter fell. */
-static json_t *rate_of(const json_t *series)
+static int64_t last_ms(const json_t *series)
 {
 	const json_t *samples = json_object_get(series, "samples");
-	size_t count = json_array_size(samples);
-	const json_t *last = json_array_get(samples, count - 1),
-		     *before = json_array_get(samples, count - 2);
-	int64_t bytes, ms;
 
-	if (count < 2 || !checked_subtract(json_integer_value(json_array_get(last, 1)),
-				 json_integer_value(json_array_get(before, 1)), &bytes))
-		return NULL;
-	ms = llround((json_number_value(json_array_get(last, 0)) -
-			     json_number_value(json_array_get(before, 0))) *
-		     1000);
-	return bytes >= 0 && ms > 0 ? json_real((double)bytes * 1000 / (double)ms) : NULL;
-}
-
-static double last_of(const json_t *series)
-{
-	const json_t *samples = json_object_get(series, "samples");
-	const json_t *last = json_array_get(samples, json_array_size(samples) - 1);
-
-	return json_number_value(json_array_get(last, 0));
+	return samples_time_ms(samples, json_array_size(samples) - 1);
 }
 
 /* An address has a series of each run that it was in: the rate is that of the newest. */
@@ -65,11 +47,12 @@ static void add_rates(json_t *rows, const char *metric, const json_t *all)
 	{
 		address = json_string_value(json_object_get(series, "parameter"));
 		each = json_object_get(newest, address);
-		if (!each || last_of(series) > last_of(each))
+		if (!each || last_ms(series) > last_ms(each))
 			json_object_set(newest, address, (json_t *)series);
 	}
 	json_object_foreach(newest, address, each) json_object_set_new(
-		json_object_get(json_object_get(rows, address), "rates"), metric, rate_of(each));
+		json_object_get(json_object_get(rows, address), "rates"), metric,
+		json_real(samples_rate(json_object_get(each, "samples")))); /* NAN is none */
 	json_decref(newest);
 }
 

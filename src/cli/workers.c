@@ -57,22 +57,13 @@ static int retire(struct client *client)
 
 int command_workers(struct client *client)
 {
-	json_t *data;
-
 	if (client->argument_count == 2 && strcmp(client->arguments[0], "retire") == 0)
 		return retire(client);
 	if (client->argument_count)
 		return client_complain(client, "workers: expected nothing, or retire ID");
 	if (client->at)
 		return client_complain(client, "workers: --at belongs to retire");
-	data = client_ask(client, "workers", json_object());
-	if (!data)
-		return EXIT_FAILED;
-	if (client->is_json)
-		return client_print_json(data);
-	print_workers(data);
-	json_decref(data);
-	return EXIT_DONE;
+	return client_show(client, "workers", json_object(), print_workers);
 }
 
 /* All that kanyun-api asks, if there are several: what follows is of the one that answered. */
@@ -129,16 +120,7 @@ static void print_status(const json_t *data)
 
 int command_status(struct client *client)
 {
-	json_t *data;
-
 	if (client->argument_count)
 		return client_complain(client, "status: no arguments are expected");
-	data = client_ask(client, "status", json_object());
-	if (!data)
-		return EXIT_FAILED;
-	if (client->is_json)
-		return client_print_json(data);
-	print_status(data);
-	json_decref(data);
-	return EXIT_DONE;
+	return client_show(client, "status", json_object(), print_status);
 }

@@ -48,11 +48,6 @@ struct cql_value cql_bigint(int64_t value, struct cql_storage *storage)
 	return store_number((uint64_t)value, 8, storage);
 }
 
-struct cql_value cql_boolean(bool value, struct cql_storage *storage)
-{
-	return store_number(value, 1, storage);
-}
-
 struct cql_value cql_blob(const void *bytes, size_t size)
 {
 	return (struct cql_value){ .bytes = bytes,
@@ -62,11 +57,6 @@ struct cql_value cql_blob(const void *bytes, size_t size)
 struct cql_value cql_text(const char *text)
 {
 	return cql_blob(text, strlen(text));
-}
-
-struct cql_value cql_uuid(const uint8_t uuid[16])
-{
-	return cql_blob(uuid, 16);
 }
 
 bool cql_is_null(struct cql_value value)

@@ -42,14 +42,11 @@ struct cql_value cql_null(void);
 struct cql_value cql_unset(void);
 struct cql_value cql_int(int32_t value, struct cql_storage *storage);
 struct cql_value cql_bigint(int64_t value, struct cql_storage *storage); /* and timestamp, in ms */
-struct cql_value cql_boolean(bool value, struct cql_storage *storage);
 struct cql_value cql_text(const char *text);
 struct cql_value cql_blob(const void *bytes, size_t size); /* size at most CQL_REQUEST_MAX */
-struct cql_value cql_uuid(const uint8_t uuid[16]);
 
-#define CQL_INT(value)     cql_int((value), &(struct cql_storage){ { 0 } })
-#define CQL_BIGINT(value)  cql_bigint((value), &(struct cql_storage){ { 0 } })
-#define CQL_BOOLEAN(value) cql_boolean((value), &(struct cql_storage){ { 0 } })
+#define CQL_INT(value)    cql_int((value), &(struct cql_storage){ { 0 } })
+#define CQL_BIGINT(value) cql_bigint((value), &(struct cql_storage){ { 0 } })
 
 bool cql_is_null(struct cql_value value);
 

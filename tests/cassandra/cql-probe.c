@@ -69,14 +69,12 @@ static struct cql_value read_value(const json_t *json, int64_t number)
 		return cql_bigint(json_integer_value(value), storage);
 	if (strcmp(type, "count") == 0)
 		return cql_bigint(number, storage);
-	if (strcmp(type, "boolean") == 0)
-		return cql_boolean(json_is_true(value), storage);
 	if (strcmp(type, "text") == 0)
 		return cql_text(json_string_value(value));
 	if (strcmp(type, "zeros") == 0)
 		return cql_blob(take((size_t)json_integer_value(value), 1),
 			(size_t)json_integer_value(value));
-	return read_hex(json_string_value(value)); /* blob, uuid */
+	return read_hex(json_string_value(value)); /* blob, boolean, uuid */
 }
 
 static struct cql_value *read_values(const json_t *json, int64_t number)

@@ -56,7 +56,7 @@ def freeze(node):
 
 def row(p, c, text="ä", blob="00ff"):
     return [{"bigint": p}, {"bigint": c}, {"int": -2}, {"text": text}, {"blob": blob},
-            {"boolean": True}, {"uuid": ID.hex}, {"bigint": 86400000}]
+            {"boolean": "01"}, {"uuid": ID.hex}, {"bigint": 86400000}]
 
 
 def test_what_one_client_writes_the_other_reads(probe, cassandra):

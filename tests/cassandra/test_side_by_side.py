@@ -14,8 +14,8 @@ from test_store import KEYSPACES, CassandraServer
 
 sys.path.insert(0, os.path.join(harness.ROOT, "tests/faults"))
 
-from fakes import FakeVms  # noqa: E402
-from load import Load, check, check_usages, note  # noqa: E402
+from fakes import FakeVms, wait_all  # noqa: E402
+from load import Load, check_usages, go_between, note  # noqa: E402
 
 
 class Side:
@@ -52,10 +52,6 @@ def sides(start, cassandra):
     return [Side(start, cassandra, keyspace) for _ in range(2)]
 
 
-def wait_all(fleet, side, after_ms):
-    until(lambda: all(vms.last_ms(side) > after_ms for vms in fleet), "every worker goes on")
-
-
 def test_workers_and_an_api_go_on_whichever_server_is_killed(sides, start, tmp_path):
     fleet = [FakeVms(tmp_path, f"compute{i}") for i in range(3)]
     hosts = ", ".join(side.host for side in sides)
@@ -82,32 +78,11 @@ def test_workers_and_an_api_go_on_whichever_server_is_killed(sides, start, tmp_p
         assert counters["gone"] == counters["conflicting"] == 0
         assert side.gaps() == b""
     for vms in fleet:
-        seconds = sorted(time_ms // 1000 for time_ms in vms.check(sides[0]) if time_ms % 1000 == 0)
-        assert seconds == list(range(seconds[0], seconds[-1] + 1))
+        vms.check_every_second(sides[0])
 
 
 def test_messages_that_go_to_either_server_are_there_once(sides, start):
-    rng, load, runs, in_flight = random.Random(5), Load(seed=5), 0, 0
-    for host in load.hosts:
-        host.connect(rng.choice(sides))
-    for _ in range(30):
-        load.pump_for(rng.uniform(0.05, 0.4))
-        if rng.random() < 0.2:
-            runs += 1
-            in_flight += sum(host.in_flight() for host in load.hosts) > 0
-            rng.choice(sides).toggle()
-        for host in load.hosts:
-            if rng.random() < 0.4:
-                host.close()
-                host.connect(rng.choice(sides))
-    for host in load.hosts:
-        host.close()
-    for side in sides:
-        if not side.is_alive:
-            side.toggle()
-    load.finish(rng.choice(sides))
-    for side in sides:
-        assert side.gaps() == b""
-        found = check(load, side)
+    rng, load = random.Random(5), Load(seed=5)
+    runs, in_flight, found = go_between(load, sides, rng, turns=30, pause=(0.05, 0.4), changes=0.2)
     check_usages(load, sides[0], start)
     note("one of two servers on Cassandra is killed", runs, found, in_flight / max(runs, 1))

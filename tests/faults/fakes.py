@@ -6,6 +6,8 @@ import json
 import time
 import uuid
 
+from harness import until
+
 START_MS = 1577836800000
 RATES = {("cpu", 0): 7, ("nic", 0): 100, ("nic", 1): 11}
 
@@ -50,3 +52,12 @@ class FakeVms:
                     assert ticks is None or its == ticks
                     ticks = its
         return ticks
+
+    def check_every_second(self, server):
+        """Likewise, and from the first tick to the last none is missing."""
+        ticks = self.check(server)
+        assert len(ticks) == (max(ticks) - min(ticks)) // 1000 + 1
+
+
+def wait_all(fleet, server, after_ms):
+    until(lambda: all(vms.last_ms(server) > after_ms for vms in fleet), "every worker goes on")

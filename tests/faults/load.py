@@ -237,6 +237,36 @@ def check(load, server, last=None):
     return total
 
 
+def go_between(load, sides, rng, turns, pause, changes):
+    """Hosts send to either of two servers, and go from one to the other. A turn lasts as long as
+    `pause` allows; in that share of them (`changes`) a server is killed, or starts again. In the
+    end both have everything. Returns in how many, in how many of them with messages in flight, and
+    what was found."""
+    runs, in_flight = 0, 0
+    for host in load.hosts:
+        host.connect(rng.choice(sides))
+    for _ in range(turns):
+        load.pump_for(rng.uniform(*pause))
+        if rng.random() < changes:
+            runs += 1
+            in_flight += sum(host.in_flight() for host in load.hosts) > 0
+            rng.choice(sides).toggle()
+        for host in load.hosts:
+            if rng.random() < 0.4:
+                host.close()
+                host.connect(rng.choice(sides))
+    for host in load.hosts:
+        host.close()
+    for side in sides:
+        if not side.is_alive:
+            side.toggle()
+    load.finish(rng.choice(sides))
+    for side in sides:
+        assert side.gaps() == b""
+        found = check(load, side)
+    return runs, in_flight, found
+
+
 def check_usages(load, server, start):
     """kanyun-api's usage of windows that begin and end on samples, against integers from here."""
     port = server.endpoints["rep"].rsplit(":", 1)[1]

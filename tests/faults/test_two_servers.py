@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from fakes import FakeVms
+from fakes import FakeVms, wait_all
 from harness import Api, Program, Questions, Server, Worker, until
-from load import Load, check, check_usages, note, seeds
+from load import Load, check_usages, go_between, note, seeds
 
 
 class TwoServers(Program):
@@ -57,10 +57,6 @@ def servers(start):
     return start(TwoServers)
 
 
-def wait_all(fleet, side, after_ms):
-    until(lambda: all(vms.last_ms(side) > after_ms for vms in fleet), "every worker goes on")
-
-
 def test_workers_go_on_whichever_server_dies(servers, start, tmp_path):
     first, second = servers.sides
     fleet = [FakeVms(tmp_path, f"compute{i}") for i in range(4)]
@@ -88,36 +84,14 @@ def test_workers_go_on_whichever_server_dies(servers, start, tmp_path):
         assert side.counters()["gone"] == side.counters()["conflicting"] == 0
         assert side.gaps() == b""
     for vms in fleet:
-        seconds = sorted(time_ms // 1000 for time_ms in vms.check(first) if time_ms % 1000 == 0)
-        assert seconds == list(range(seconds[0], seconds[-1] + 1))
+        vms.check_every_second(first)
     assert servers.count_lines("is dead: silent") == 0
 
 
 @pytest.mark.parametrize("seed", seeds(20))
 def test_messages_that_go_to_either_server_are_there_once(servers, start, seed):
-    rng, load, runs, in_flight = random.Random(seed), Load(seed=seed), 0, 0
-    sides = servers.sides
-    for host in load.hosts:
-        host.connect(rng.choice(sides))
-    for _ in range(60):
-        load.pump_for(rng.uniform(0.02, 0.2))
-        if rng.random() < 0.3:
-            runs += 1
-            in_flight += sum(host.in_flight() for host in load.hosts) > 0
-            rng.choice(sides).toggle()
-        for host in load.hosts:
-            if rng.random() < 0.4:
-                host.close()
-                host.connect(rng.choice(sides))
-    for host in load.hosts:
-        host.close()
-    for side in sides:
-        if not side.is_alive:
-            side.toggle()
-    load.finish(rng.choice(sides))
-    for side in sides:
-        assert side.gaps() == b""
-        found = check(load, side)
+    rng, load, sides = random.Random(seed), Load(seed=seed), servers.sides
+    runs, in_flight, found = go_between(load, sides, rng, turns=60, pause=(0.02, 0.2), changes=0.3)
     check_usages(load, sides[0], start)
     note("one of two servers dies, workers go from one to the other", runs, found,
          in_flight / max(runs, 1))

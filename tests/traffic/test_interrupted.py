@@ -79,6 +79,17 @@ def interrupt(network, watch, change):
     return lost
 
 
+def count_from_now_on(network, watch):
+    """What passes from the next tick on is counted, whatever was lost before."""
+    begin = watch.meter.tick()
+    before = sums_of(watch)
+    send(network)
+    passed = between(sums_of(watch), before)
+    watch.check_declared(passed)
+    for key in watch.keys:
+        assert watch.meter.values(*key, begin, watch.end) == passed[key]
+
+
 def load_saved(network):
     """They say what was counted long ago."""
     saved = network.host.run("nft", "list", "table", "netdev", "kanyun")
@@ -157,13 +168,7 @@ def test_whatever_happens_at_random_moments(network, oracle, meter, watch, seed)
             print(name)
             disturb(network, oracle, meter, stream, name)
         stream.wait()
-    begin = meter.tick()
-    before = sums_of(watch)
-    send(network)
-    passed = between(sums_of(watch), before)
-    watch.check_declared(passed)
-    for key in watch.keys:
-        assert meter.values(*key, begin, watch.end) == passed[key]
+    count_from_now_on(network, watch)
 
 
 def test_a_tap_that_was_away_is_counted_to_its_last_packet_and_from_its_first(network, watch):
@@ -214,13 +219,7 @@ def test_kanyun_traffic_begins_where_the_table_sleeps(network, meter, watch):
     os.kill(helper, signal.SIGKILL)
     nft(network, CHANGES["the table sleeps"].format())
     meter.wait_helper(helper)
-    begin = meter.tick()
-    before = sums_of(watch)
-    send(network)
-    passed = between(sums_of(watch), before)
-    watch.check_declared(passed)
-    for key in watch.keys:
-        assert meter.values(*key, begin, watch.end) == passed[key]
+    count_from_now_on(network, watch)
 
 
 def test_what_hinders_kanyun_traffic_may_pass(network, start, tmp_path):

@@ -15,7 +15,8 @@
 
 enum {
 	SCHEMA_TEXT_MAX = 4096,
-	AGREEMENT_MS = 30 * 1000,
+	/* A node may wait a minute before it asks another one for what that has made. */
+	AGREEMENT_MS = 120 * 1000,
 	/* Databases before 5.0 know no expiry after January 2038. */
 	EXPIRY_DAYS_MAX = 5 * 366,
 	WINDOWS = 30, /* so many files are enough: each holds what was written in one */

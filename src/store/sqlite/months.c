@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/time-text.h"
 #include "store/sqlite/packing.h"
@@ -100,27 +101,35 @@ static int pack_instance(struct packing *packing, const int64_t *days, size_t co
 			r = packing_write(packing, DAY_ADD_MONTH, instance, err);
 	}
 	packing_forget(packing);
-	return r == -ENOENT ? 0 : r; /* its days are read one by one */
+	return r == -ENOENT || r == -E2BIG ? 0 : r; /* its days are read one by one */
 }
 
+/* Who has something that is damaged is left out, which is an error all the same. */
 static int pack_some(struct packing *packing, struct sqlite_month *month, const int64_t *days,
 	size_t count, struct error *err)
 {
 	struct sqlite_store *store = packing->store;
-	uint64_t last;
-	int r = sqlite_execute(packing->day->db, "BEGIN IMMEDIATE", err);
+	uint64_t until = month->packed_until, last;
+	bool is_damaged;
+	int r = sqlite_execute(packing->day->db,
+		until ? "BEGIN IMMEDIATE" : "BEGIN IMMEDIATE; DELETE FROM month", err);
 
 	pthread_mutex_lock(&store->lock);
 	last = store->tracks.resident_count; /* ids count from 1 */
 	pthread_mutex_unlock(&store->lock);
-	for (int i = 0; r == 0 && month->packed_until < last && i < PACKED_AT_ONCE; i++)
-		r = pack_instance(packing, days, count, ++month->packed_until, err);
-	if (r == 0 && month->packed_until == last)
+	for (int i = 0; r == 0 && until < last && i < PACKED_AT_ONCE; i++)
+		r = pack_instance(packing, days, count, ++until, err);
+	is_damaged = r == -EBADMSG && until > month->packed_until;
+	if (is_damaged)
+		r = 0;
+	if (r == 0 && until == last)
 		r = sqlite_execute(packing->day->db, "PRAGMA user_version = 2", err);
 	r = day_end(packing->day, r, err);
-	if (r == 0 && month->packed_until == last)
-		month->is_packed = true;
-	return r;
+	if (r != 0)
+		return r;
+	month->packed_until = until;
+	month->is_packed = until == last;
+	return is_damaged ? -EBADMSG : 0;
 }
 
 static int pack_month(struct sqlite_store *store, struct sqlite_month *month, struct error *err)
@@ -164,11 +173,22 @@ static struct sqlite_month *find_unpacked(const struct sqlite_store *store, int6
 	return NULL;
 }
 
+/* What failed is tried again, after the other months. */
+static void postpone_month(struct sqlite_store *store, struct sqlite_month *month)
+{
+	struct sqlite_month failed = *month, *last = &store->months[store->month_count - 1];
+
+	memmove(month, month + 1, (size_t)(last - month) * sizeof(failed));
+	*last = failed;
+}
+
 int months_pack(struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err)
 {
 	struct sqlite_month *month = find_unpacked(store, before_ms);
 	int r = month ? pack_month(store, month, err) : 0;
 
+	if (r != 0)
+		postpone_month(store, month);
 	*ret_more = r == 0 && month && find_unpacked(store, before_ms);
 	return r;
 }

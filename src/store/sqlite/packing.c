@@ -176,10 +176,12 @@ static int pack_instance(struct packing *packing, uint64_t instance, struct erro
 
 	if (r == 0)
 		r = packing_make_blobs(packing);
-	if (r == 0)
+	if (r == -ENOENT || r == -E2BIG)
+		r = 0; /* it stays as it is */
+	else if (r == 0)
 		r = write_instance(packing, instance, err);
 	packing_forget(packing);
-	return r == -ENOENT ? 0 : r; /* it stays as it is */
+	return r;
 }
 
 /* The first instance after `after` that is to be packed; 0: there is none. */
@@ -203,39 +205,51 @@ static int next_instance(
 	return r;
 }
 
+static void note_packed(struct sqlite_store *store, uint64_t until, uint64_t count)
+{
+	store->packed_until = until;
+	pthread_mutex_lock(&store->lock);
+	store->counters.packed += count;
+	pthread_mutex_unlock(&store->lock);
+}
+
 static int pack_some(struct packing *packing, uint64_t *ret_next, struct error *err)
 {
 	struct sqlite_store *store = packing->store;
-	uint64_t instance = 0;
+	uint64_t instance = 0, until = store->packed_until, count = 0;
 	int r = sqlite_execute(packing->day->db, "BEGIN IMMEDIATE", err);
 
 	if (r == 0)
-		r = next_instance(packing, store->packed_until, &instance, err);
-	for (int i = 0; r == 0 && instance && i < PACKED_AT_ONCE; i++) {
+		r = next_instance(packing, until, &instance, err);
+	for (; r == 0 && instance && count < PACKED_AT_ONCE; count++) {
 		r = pack_instance(packing, instance, err);
-		store->packed_until = instance;
-		pthread_mutex_lock(&store->lock);
-		store->counters.packed++;
-		pthread_mutex_unlock(&store->lock);
+		until = instance;
 		if (r == 0)
-			r = next_instance(packing, instance, &instance, err);
+			r = next_instance(packing, until, &instance, err);
 	}
 	if (r == 0 && !instance && packing->is_over)
 		r = sqlite_execute(packing->day->db, "PRAGMA user_version = 1", err);
+	r = day_end(packing->day, r, err);
+	if (r == 0)
+		note_packed(store, until, count);
 	*ret_next = instance;
-	return day_end(packing->day, r, err);
+	return r;
 }
 
 /* The space of what was packed is given back. */
 static int finish_day(struct packing *packing, struct error *err)
 {
+	int r = sqlite_execute(packing->day->db,
+		"PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", err);
+
+	if (r != 0)
+		return r;
 	if (packing->is_over)
 		days_forget_unpacked(packing->store, packing->day->day);
 	else
 		packing->store->crowded = -1;
 	packing->store->packed_until = 0;
-	return sqlite_execute(packing->day->db,
-		"PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", err);
+	return 0;
 }
 
 int packing_init(struct packing *packing, struct sqlite_store *store)
@@ -288,6 +302,18 @@ static size_t find_day(const struct sqlite_store *store, int64_t before_ms)
 	return place;
 }
 
+/* What failed is tried again, after the other days. */
+static void postpone_day(struct sqlite_store *store, size_t place)
+{
+	int64_t number = store->unpacked[place];
+	size_t last = store->unpacked_count - 1;
+
+	memmove(&store->unpacked[place], &store->unpacked[place + 1],
+		(last - place) * sizeof(number));
+	store->unpacked[last] = number;
+	store->packed_until = 0;
+}
+
 static int pack_days(
 	struct sqlite_store *store, int64_t before_ms, bool *ret_more, struct error *err)
 {
@@ -302,6 +328,8 @@ static int pack_days(
 	if (r == -EBADMSG) {
 		days_forget_unpacked(store, number);
 		r = day_note_damage(store, number, err);
+	} else if (r != 0 && is_over) {
+		postpone_day(store, place);
 	}
 	*ret_more = r == 0;
 	return r;
