@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* What is read from Cassandra's tables: a `r`eading, a `s`hape, the name of an `i`nstance. */
+/* What is read from Cassandra's tables: a `r`eading, a `b`undle of them, a `s`hape, the name of an
+ * `i`nstance. */
 
 #include <string.h>
 
@@ -33,6 +34,18 @@ static void read_id(const uint8_t *bytes, size_t size)
 		__builtin_trap();
 }
 
+static void read_bundle(const uint8_t *bytes, size_t size)
+{
+	struct cursor cursor = cursor_over(bytes, size);
+	struct bundled bundled;
+
+	while (bundle_next(&cursor, &bundled) == 1) {
+		if (bundled.id_size >= INSTANCE_ID_SIZE)
+			__builtin_trap();
+		(void)!reading_read(bundled.bytes, bundled.size, check, NULL);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	if (size == 0)
@@ -40,6 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	switch (bytes[0]) {
 	case 'r':
 		(void)!reading_read(bytes + 1, size - 1, check, NULL);
+		break;
+	case 'b':
+		read_bundle(bytes + 1, size - 1);
 		break;
 	case 's':
 		(void)!shape_read(bytes + 1, size - 1, check, NULL);

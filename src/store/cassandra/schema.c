@@ -84,7 +84,8 @@ static const char *const statements[_STATEMENT_COUNT] = {
 		      " WHERE bucket = ? AND instance = ?",
 	[NOTE_GROUPS] = "UPDATE \"%s\".instances SET groups = groups + ?"
 			" WHERE bucket = ? AND instance = ?",
-	[ADVANCE_SOURCE] = "UPDATE \"%s\".sources USING TIMESTAMP ? SET host = ?, sequence = ?, until = ?, heard = ?"
+	[ADVANCE_SOURCE] = "UPDATE \"%s\".sources USING TIMESTAMP ? SET host = ?, sequence = ?, "
+			   "until = ?, heard = ?"
 			   " WHERE part = 0 AND worker = ? AND spool = ?",
 	[NOTE_SOURCE_FIRST] = "UPDATE \"%s\".sources USING TIMESTAMP ? SET first = ?"
 			      " WHERE part = 0 AND worker = ? AND spool = ?",
