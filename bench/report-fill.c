@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* Fills an embedded store with a past of many instances, as a server would have: what workers of 30
- * instances each send, sealed as time goes by. Deterministic.
+/* Fills a store with a past of many instances, as a server would have: what workers of 30 instances
+ * each send, committed every hour, and maintained as time goes by and a day after. Deterministic.
  *
- * usage: report-fill DIRECTORY INSTANCES FIRST_MS DAYS INTERVAL_SECONDS */
+ * usage: report-fill [-o SECTION.KEY=VALUE]... STORE INSTANCES FIRST_MS DAYS INTERVAL_SECONDS
+ * STORE: sqlite:DIRECTORY or cassandra:HOSTS/KEYSPACE. FIRST_MS is a full hour. */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/clock.h"
+#include "base/text.h"
 #include "model/batch.h"
-#include "store/store.h"
+#include "model/settings.h"
+#include "store/named/named.h"
 
-enum { GUESTS_OF_A_HOST = 30, COUNTERS = 9, PROJECTS = 20, SEAL_AFTER_MS = 20 * 60 * 1000 };
+enum {
+	GUESTS_OF_A_HOST = 30,
+	COUNTERS = 9,
+	PROJECTS = 20,
+	OPTIONS_MAX = 16,
+	HOUR_MS = 60 * 60 * 1000,
+	DAY_MS = 24 * HOUR_MS,
+	REST_MS = DAY_MS + 3 * HOUR_MS, /* until the last day is as the others */
+	GUESTS_MAX = 1000 * 1000,
+	DAYS_MAX = 1000,
+};
 
 struct guest {
 	struct uuid uuid;
@@ -129,84 +143,185 @@ static struct batch *make_batch(
 	return batch;
 }
 
-static int append_round(struct store *store, struct guest *guests, size_t count, int64_t start_ms,
-	int64_t time_ms, uint64_t sequence, struct error *err)
+struct filling {
+	struct store *store;
+	struct guest *guests;
+	size_t count, host_count;
+	int64_t start_ms, end_ms, interval_ms;
+};
+
+/* What is committed together: batches of several rounds, each of all hosts. */
+struct rounds {
+	const struct filling *filling;
+	struct batch **batches;
+	size_t batch_count;
+	struct store_source *sources;
+};
+
+static void rounds_deinit(struct rounds *rounds)
 {
-	size_t hosts = (count + GUESTS_OF_A_HOST - 1) / GUESTS_OF_A_HOST;
-	struct batch **batches = calloc(hosts, sizeof(struct batch *));
-	struct store_source *sources = calloc(hosts, sizeof(*sources));
-	struct store_tally tally = { 0 };
-	int r = batches && sources ? 0 : -1;
+	for (size_t i = 0; i < rounds->batch_count; i++)
+		batch_free(rounds->batches[i]);
+	free(rounds->batches);
+	free(rounds->sources);
+}
+CLEANUP_DEFINE_VALUE(struct rounds, rounds_deinit)
 
-	for (size_t i = 0; r == 0 && i < hosts; i++) {
+static int make_round(struct rounds *rounds, int64_t time_ms)
+{
+	const struct filling *filling = rounds->filling;
+
+	for (size_t i = 0; i < filling->host_count; i++) {
 		size_t first = i * GUESTS_OF_A_HOST;
-		size_t some = MIN_OF(count - first, (size_t)GUESTS_OF_A_HOST);
+		size_t some = MIN_OF(filling->count - first, (size_t)GUESTS_OF_A_HOST);
+		struct batch *batch =
+			make_batch(filling->guests, first, some, filling->start_ms, time_ms);
 
-		batches[i] = make_batch(guests, first, some, start_ms, time_ms);
-		sources[i] = (struct store_source){ guests[first].host, "spool", guests[first].host,
-			sequence, start_ms, time_ms, time_ms };
-		r = batches[i] ? 0 : -1;
+		if (!batch)
+			return -ENOMEM;
+		rounds->batches[rounds->batch_count++] = batch;
 	}
-	if (r == 0)
-		r = store_append(store,
-			&(struct store_commit){ .batches = (const struct batch *const *)batches,
-				.batch_count = hosts,
-				.sources = sources,
-				.source_count = hosts,
-				.now_ms = time_ms },
-			&tally, err);
-	for (size_t i = 0; batches && i < hosts; i++)
-		batch_free(batches[i]);
-	free(batches);
-	free(sources);
+	return 0;
+}
+
+static void make_sources(struct rounds *rounds, int64_t time_ms)
+{
+	const struct filling *filling = rounds->filling;
+	int64_t round = (time_ms - filling->start_ms) / filling->interval_ms;
+
+	for (size_t i = 0; i < filling->host_count; i++) {
+		const char *host = filling->guests[i * GUESTS_OF_A_HOST].host;
+
+		rounds->sources[i] = (struct store_source){ host, "spool", host,
+			(uint64_t)round + 1, filling->start_ms, time_ms, time_ms };
+	}
+}
+
+static int append_rounds(
+	const struct filling *filling, int64_t from_ms, int64_t to_ms, struct error *err)
+{
+	size_t hosts = filling->host_count;
+	size_t count = (size_t)((to_ms - from_ms) / filling->interval_ms + 1) * hosts;
+	CLEANUP(rounds_deinit)
+	struct rounds rounds = { .filling = filling,
+		.batches = calloc(count, sizeof(struct batch *)),
+		.sources = calloc(hosts, sizeof(struct store_source)) };
+	struct store_tally tally = { 0 };
+
+	if (!rounds.batches || !rounds.sources)
+		return -ENOMEM;
+	for (int64_t time_ms = from_ms; time_ms <= to_ms; time_ms += filling->interval_ms)
+		if (make_round(&rounds, time_ms) < 0)
+			return -ENOMEM;
+	make_sources(&rounds, to_ms);
+	return store_append(filling->store,
+		&(struct store_commit){ .batches = (const struct batch *const *)rounds.batches,
+			.batch_count = rounds.batch_count,
+			.sources = rounds.sources,
+			.source_count = hosts,
+			.now_ms = to_ms },
+		&tally, err);
+}
+
+static int maintain(struct store *store, int64_t now_ms, struct error *err)
+{
+	bool more = true;
+	int r = 0;
+
+	while (r == 0 && more) {
+		more = false;
+		r = store_maintain(store, now_ms, INT64_MIN, &more, err);
+	}
 	return r;
 }
 
-static int fill(struct store *store, struct guest *guests, size_t count, int64_t start_ms,
-	int64_t end_ms, int64_t interval_ms, struct error *err)
+static void show_progress(const struct filling *filling, int64_t time_ms)
 {
-	bool more;
+	int64_t all = (filling->end_ms - filling->start_ms) / DAY_MS;
+
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%" PRId64 " of %" PRId64 " days of %zu instances%s",
+			(time_ms - filling->start_ms) / DAY_MS, all, filling->count,
+			time_ms == filling->end_ms ? "\n" : "");
+}
+
+/* The last round before the next full hour. */
+static int64_t last_of_hour(const struct filling *filling, int64_t time_ms)
+{
+	int64_t until_ms = MIN_OF(filling->end_ms, (time_ms / HOUR_MS + 1) * HOUR_MS - 1);
+
+	return time_ms + (until_ms - time_ms) / filling->interval_ms * filling->interval_ms;
+}
+
+static int fill(const struct filling *filling, struct error *err)
+{
+	int64_t last_ms;
 	int r = 0;
 
-	for (int64_t time_ms = start_ms; time_ms <= end_ms && r == 0; time_ms += interval_ms) {
-		r = append_round(store, guests, count, start_ms, time_ms,
-			(uint64_t)((time_ms - start_ms) / interval_ms) + 1, err);
+	for (int64_t time_ms = filling->start_ms; time_ms <= filling->end_ms && r == 0;
+		time_ms = last_ms + filling->interval_ms) {
+		last_ms = last_of_hour(filling, time_ms);
+		r = append_rounds(filling, time_ms, last_ms, err);
 		if (r == 0)
-			r = store_maintain(store, time_ms, INT64_MIN, &more, err);
+			r = maintain(filling->store, last_ms, err);
+		show_progress(filling, last_ms);
 	}
-	for (more = true; r == 0 && more;)
-		r = store_maintain(store, end_ms + 4 * SEAL_AFTER_MS, INT64_MIN, &more, err);
+	return r == 0 ? maintain(filling->store, filling->end_ms + REST_MS, err) : r;
+}
+
+static int read_arguments(struct filling *filling, char *const *arguments)
+{
+	int64_t count, days, seconds;
+
+	if (text_to_i64(arguments[0], &count) < 0 || count < 1 || count > GUESTS_MAX ||
+		text_to_i64(arguments[1], &filling->start_ms) < 0 || filling->start_ms < 0 ||
+		text_to_i64(arguments[2], &days) < 0 || days < 1 || days > DAYS_MAX ||
+		text_to_i64(arguments[3], &seconds) < 0 || seconds < 1 || seconds > 86400)
+		return -EINVAL;
+	filling->count = (size_t)count;
+	filling->host_count = (filling->count + GUESTS_OF_A_HOST - 1) / GUESTS_OF_A_HOST;
+	filling->end_ms = filling->start_ms + days * DAY_MS;
+	filling->interval_ms = seconds * 1000;
+	return 0;
+}
+
+static int open_and_fill(struct filling *filling, const char *name, const char *const *options,
+	size_t option_count, struct error *err)
+{
+	CLEANUP(config_free) struct config *config = NULL;
+	int r = settings_load("/dev/null", options, option_count, &config, NULL, NULL, err);
+
+	filling->guests = calloc(filling->count, sizeof(struct guest));
+	if (r == 0 && !filling->guests)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < filling->count; i++)
+		guest_init(&filling->guests[i], i);
+	if (r == 0)
+		r = named_store_new(config, name, &filling->store, err);
+	if (r == 0)
+		r = fill(filling, err);
+	store_free(filling->store);
+	free(filling->guests);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	const struct sqlite_store_options options = { .data_dir = argc > 1 ? argv[1] : "",
-		.seal_after_ms = SEAL_AFTER_MS };
-	struct store *store = NULL;
+	const char *options[OPTIONS_MAX];
+	struct filling filling = { 0 };
 	struct error err = { 0 };
-	struct guest *guests;
-	int64_t start_ms;
-	size_t count;
-	int r;
+	size_t option_count = 0;
+	int option, r;
 
-	if (argc != 6) {
-		fprintf(stderr,
-			"usage: report-fill DIRECTORY INSTANCES FIRST_MS DAYS INTERVAL_SECONDS\n");
+	while ((option = getopt(argc, argv, "o:")) == 'o' && option_count < OPTIONS_MAX)
+		options[option_count++] = optarg;
+	if (option != -1 || argc - optind != 5 || read_arguments(&filling, &argv[optind + 1]) < 0) {
+		fprintf(stderr, "usage: report-fill [-o SECTION.KEY=VALUE]... STORE INSTANCES "
+				"FIRST_MS DAYS INTERVAL_SECONDS\n");
 		return 2;
 	}
-	count = (size_t)atoll(argv[2]);
-	start_ms = atoll(argv[3]);
-	guests = calloc(count, sizeof(*guests));
-	for (size_t i = 0; guests && i < count; i++)
-		guest_init(&guests[i], i);
-	r = sqlite_store_new(&options, &store, &err);
-	if (r == 0 && guests)
-		r = fill(store, guests, count, start_ms,
-			start_ms + atoll(argv[4]) * INT64_C(86400000), atoll(argv[5]) * 1000, &err);
-	store_free(store);
-	free(guests);
+	r = open_and_fill(&filling, argv[optind], options, option_count, &err);
 	if (r != 0)
-		fprintf(stderr, "report-fill: %s\n", error_text(&err, r));
+		fprintf(stderr, "report-fill: %s\n", error_text(&err, r > 0 ? -EIO : r));
 	return r != 0;
 }
