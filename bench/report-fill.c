@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,105 @@ static int maintain(struct store *store, int64_t now_ms, struct error *err)
 	return r;
 }
 
+/* Maintains the store on a thread of its own, as a server does. */
+struct keeper {
+	struct store *store;
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int64_t now_ms, kept_ms; /* what time it is, and when it was at the end of the last work */
+	bool is_ending;
+	int r;
+	struct error err; /* of r */
+};
+
+static void keeper_init(struct keeper *keeper, struct store *store, int64_t now_ms)
+{
+	*keeper = (struct keeper){ .store = store, .now_ms = now_ms, .kept_ms = now_ms };
+	pthread_mutex_init(&keeper->lock, NULL);
+	pthread_cond_init(&keeper->changed, NULL);
+}
+
+static void keeper_deinit(struct keeper *keeper)
+{
+	pthread_mutex_lock(&keeper->lock);
+	keeper->is_ending = true;
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->lock);
+	if (keeper->has_thread)
+		pthread_join(keeper->thread, NULL);
+	pthread_cond_destroy(&keeper->changed);
+	pthread_mutex_destroy(&keeper->lock);
+}
+CLEANUP_DEFINE_VALUE(struct keeper, keeper_deinit)
+
+static void keeper_note(struct keeper *keeper, int64_t kept_ms, int r, const struct error *err)
+{
+	pthread_mutex_lock(&keeper->lock);
+	keeper->kept_ms = kept_ms;
+	keeper->r = r;
+	keeper->err = *err;
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->lock);
+}
+
+/* Waits for another time; false at the end. */
+static bool keeper_wait(struct keeper *keeper, int64_t *ret_now_ms)
+{
+	bool is_ending;
+
+	pthread_mutex_lock(&keeper->lock);
+	while (keeper->now_ms == keeper->kept_ms && !keeper->is_ending)
+		pthread_cond_wait(&keeper->changed, &keeper->lock);
+	*ret_now_ms = keeper->now_ms;
+	is_ending = keeper->is_ending;
+	pthread_mutex_unlock(&keeper->lock);
+	return !is_ending;
+}
+
+static void *keeper_run(void *argument)
+{
+	struct keeper *keeper = argument;
+	int64_t now_ms;
+	int r = 0;
+
+	while (r == 0 && keeper_wait(keeper, &now_ms)) {
+		struct error err = { 0 };
+
+		r = maintain(keeper->store, now_ms, &err);
+		keeper_note(keeper, now_ms, r, &err);
+	}
+	return NULL;
+}
+
+static int keeper_start(struct keeper *keeper, struct error *err)
+{
+	int r = pthread_create(&keeper->thread, NULL, keeper_run, keeper);
+
+	if (r != 0)
+		return error_set(err, -r, "cannot start a thread: %s", strerror(r));
+	keeper->has_thread = true;
+	return 0;
+}
+
+/* It is now_ms; waits while the work is farther behind. */
+static int keeper_tell(struct keeper *keeper, int64_t now_ms, int64_t behind_ms, struct error *err)
+{
+	int r;
+
+	pthread_mutex_lock(&keeper->lock);
+	keeper->now_ms = now_ms;
+	pthread_cond_broadcast(&keeper->changed);
+	while (keeper->r == 0 && keeper->kept_ms < now_ms - behind_ms)
+		pthread_cond_wait(&keeper->changed, &keeper->lock);
+	r = keeper->r;
+	if (r != 0)
+		*err = keeper->err;
+	pthread_mutex_unlock(&keeper->lock);
+	return r;
+}
+
 static void show_progress(const struct filling *filling, int64_t time_ms)
 {
 	int64_t all = (filling->end_ms - filling->start_ms) / DAY_MS;
@@ -255,18 +355,21 @@ static int64_t last_of_hour(const struct filling *filling, int64_t time_ms)
 
 static int fill(const struct filling *filling, struct error *err)
 {
+	CLEANUP(keeper_deinit) struct keeper keeper;
 	int64_t last_ms;
-	int r = 0;
+	int r;
 
+	keeper_init(&keeper, filling->store, filling->start_ms);
+	r = keeper_start(&keeper, err);
 	for (int64_t time_ms = filling->start_ms; time_ms <= filling->end_ms && r == 0;
 		time_ms = last_ms + filling->interval_ms) {
 		last_ms = last_of_hour(filling, time_ms);
 		r = append_rounds(filling, time_ms, last_ms, err);
 		if (r == 0)
-			r = maintain(filling->store, last_ms, err);
+			r = keeper_tell(&keeper, last_ms, DAY_MS, err);
 		show_progress(filling, last_ms);
 	}
-	return r == 0 ? maintain(filling->store, filling->end_ms + REST_MS, err) : r;
+	return r == 0 ? keeper_tell(&keeper, filling->end_ms + REST_MS, 0, err) : r;
 }
 
 static int read_arguments(struct filling *filling, char *const *arguments)
