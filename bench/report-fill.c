@@ -4,7 +4,8 @@
 /* Fills a store with a past of many instances, as a server would have: what workers of 30 instances
  * each send, committed every hour, and maintained as time goes by and a day after. Deterministic.
  *
- * usage: report-fill [-o SECTION.KEY=VALUE]... STORE INSTANCES FIRST_MS DAYS INTERVAL_SECONDS
+ * usage: report-fill [-l] [-o SECTION.KEY=VALUE]... STORE INSTANCES FIRST_MS DAYS INTERVAL_SECONDS
+ * -l: instances start anew and are off at times, and are not read on the very minute.
  * STORE: sqlite:DIRECTORY or cassandra:HOSTS/KEYSPACE. FIRST_MS is a full hour. */
 
 #include <errno.h>
@@ -34,9 +35,13 @@ enum {
 
 struct guest {
 	struct uuid uuid;
-	char name[32], project[64], host[32], epoch[96];
+	char name[32], project[64], host[32], epoch[96], off_epoch[64];
 	uint64_t random; /* xorshift */
 	int64_t counters[COUNTERS];
+	int64_t since_ms; /* of this run */
+	unsigned int runs, off_rounds;
+	bool is_just_off;
+	int64_t early_ms; /* how much before the round it is read */
 };
 
 static uint64_t next_random(uint64_t *state)
@@ -47,7 +52,16 @@ static uint64_t next_random(uint64_t *state)
 	return *state;
 }
 
-static void guest_init(struct guest *guest, size_t number)
+static void guest_start(struct guest *guest, int64_t time_ms)
+{
+	guest->runs++;
+	guest->since_ms = time_ms;
+	memset(guest->counters, 0, sizeof(guest->counters));
+	snprintf(guest->epoch, sizeof(guest->epoch), "%s/%s/%u", guest->host, guest->name,
+		guest->runs);
+}
+
+static void guest_init(struct guest *guest, size_t number, int64_t start_ms)
 {
 	*guest = (struct guest){ .random = 88172645463325252u + number * 7919 };
 	for (size_t i = 0; i < sizeof(guest->uuid.bytes); i++)
@@ -55,7 +69,24 @@ static void guest_init(struct guest *guest, size_t number)
 	snprintf(guest->name, sizeof(guest->name), "instance-%08zx", number + 1);
 	snprintf(guest->project, sizeof(guest->project), "project-%02zu", number % PROJECTS);
 	snprintf(guest->host, sizeof(guest->host), "compute%03zu", number / GUESTS_OF_A_HOST);
-	snprintf(guest->epoch, sizeof(guest->epoch), "%s/%s/1", guest->host, guest->name);
+	snprintf(guest->off_epoch, sizeof(guest->off_epoch), "%s/off", guest->host);
+	guest_start(guest, start_ms);
+}
+
+/* What may have happened before a round: a start, or a stop for some rounds. */
+static void guest_happen(struct guest *guest, int64_t time_ms)
+{
+	uint64_t chance = next_random(&guest->random) % 100;
+
+	guest->is_just_off = false;
+	if (guest->off_rounds && --guest->off_rounds == 0) {
+		guest_start(guest, time_ms - guest->early_ms - 1000);
+	} else if (guest->off_rounds == 0 && chance < 2) {
+		guest_start(guest, time_ms - guest->early_ms - 5000);
+	} else if (guest->off_rounds == 0 && chance < 4) {
+		guest->off_rounds = 2 + (unsigned int)(next_random(&guest->random) % 40);
+		guest->is_just_off = true;
+	}
 }
 
 /* Four in ten are idle; the others use up to what their number says. */
@@ -84,27 +115,37 @@ static int add_tuple(struct batch *batch, struct reading *reading, enum metric_g
 	return 0;
 }
 
-static int add_reading(
-	struct batch *batch, const struct guest *guest, int64_t start_ms, int64_t time_ms)
+static int add_values(struct batch *batch, struct reading *reading, const struct guest *guest)
 {
-	static const uint8_t state_columns[] = { 0, 1 }, cpu_columns[] = { 0 },
-			     nic_columns[] = { 0, 1, 2, 5 }, blk_columns[] = { 0, 1, 2, 4 };
-	static const int64_t running[] = { 1, 1 };
-	struct reading *reading = batch_add_reading(batch);
+	static const uint8_t cpu_columns[] = { 0 }, nic_columns[] = { 0, 1, 2, 5 },
+			     blk_columns[] = { 0, 1, 2, 4 };
 
-	if (!reading)
-		return -1;
-	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = guest->uuid };
-	reading->time_ms = time_ms;
-	reading->epoch = guest->epoch;
-	reading->start_ms = start_ms;
-	return add_tuple(batch, reading, METRIC_GROUP_STATE, "total", running, state_columns, 2) ||
-	       add_tuple(batch, reading, METRIC_GROUP_CPU, "total", guest->counters, cpu_columns,
+	return add_tuple(batch, reading, METRIC_GROUP_CPU, "total", guest->counters, cpu_columns,
 		       1) ||
 	       add_tuple(batch, reading, METRIC_GROUP_NIC, "tap0", guest->counters + 1, nic_columns,
 		       4) ||
 	       add_tuple(batch, reading, METRIC_GROUP_BLK, "vda", guest->counters + 5, blk_columns,
 		       4);
+}
+
+static int add_reading(
+	struct batch *batch, const struct guest *guest, int64_t start_ms, int64_t time_ms)
+{
+	static const uint8_t state_columns[] = { 0, 1 };
+	static const int64_t running[] = { 1, 1 }, off[] = { 5, 1 };
+	struct reading *reading = batch_add_reading(batch);
+	bool is_off = guest->off_rounds > 0, has_run = !is_off || guest->is_just_off;
+
+	if (!reading)
+		return -1;
+	reading->instance = (struct instance_key){ .has_uuid = true, .uuid = guest->uuid };
+	reading->time_ms = MAX_OF(time_ms - guest->early_ms, start_ms);
+	reading->epoch = has_run ? guest->epoch : guest->off_epoch;
+	reading->start_ms = has_run ? guest->since_ms : EPOCH_START_UNKNOWN;
+	if (add_tuple(batch, reading, METRIC_GROUP_STATE, "total", is_off ? off : running,
+		    state_columns, 2) < 0)
+		return -1;
+	return is_off ? 0 : add_values(batch, reading, guest);
 }
 
 static int add_info(struct batch *batch, const struct guest *guest, int64_t since_ms)
@@ -126,30 +167,35 @@ static int add_info(struct batch *batch, const struct guest *guest, int64_t sinc
 	return 0;
 }
 
+struct filling {
+	struct store *store;
+	struct guest *guests;
+	size_t count, host_count;
+	bool is_lively;
+	int64_t start_ms, end_ms, interval_ms;
+};
+
 /* One round of a host. */
 static struct batch *make_batch(
-	struct guest *guests, size_t first, size_t count, int64_t start_ms, int64_t time_ms)
+	const struct filling *filling, size_t first, size_t count, int64_t time_ms)
 {
+	struct guest *guests = filling->guests;
+	int64_t start_ms = filling->start_ms;
 	struct batch *batch;
 
 	if (batch_new(&batch) < 0)
 		return NULL;
 	batch->host = guests[first].host;
 	for (size_t i = first; i < first + count; i++) {
+		if (filling->is_lively && time_ms != start_ms)
+			guest_happen(&guests[i], time_ms);
 		guest_live(&guests[i], i);
-		if (add_reading(batch, &guests[i], start_ms, time_ms) < 0 ||
+		if (add_reading(batch, &guests[i], start_ms, time_ms) != 0 ||
 			(time_ms == start_ms && add_info(batch, &guests[i], start_ms) < 0))
 			return batch_free(batch);
 	}
 	return batch;
 }
-
-struct filling {
-	struct store *store;
-	struct guest *guests;
-	size_t count, host_count;
-	int64_t start_ms, end_ms, interval_ms;
-};
 
 /* What is committed together: batches of several rounds, each of all hosts. */
 struct rounds {
@@ -175,8 +221,7 @@ static int make_round(struct rounds *rounds, int64_t time_ms)
 	for (size_t i = 0; i < filling->host_count; i++) {
 		size_t first = i * GUESTS_OF_A_HOST;
 		size_t some = MIN_OF(filling->count - first, (size_t)GUESTS_OF_A_HOST);
-		struct batch *batch =
-			make_batch(filling->guests, first, some, filling->start_ms, time_ms);
+		struct batch *batch = make_batch(filling, first, some, time_ms);
 
 		if (!batch)
 			return -ENOMEM;
@@ -397,8 +442,10 @@ static int open_and_fill(struct filling *filling, const char *name, const char *
 	filling->guests = calloc(filling->count, sizeof(struct guest));
 	if (r == 0 && !filling->guests)
 		r = -ENOMEM;
-	for (size_t i = 0; r == 0 && i < filling->count; i++)
-		guest_init(&filling->guests[i], i);
+	for (size_t i = 0; r == 0 && i < filling->count; i++) {
+		guest_init(&filling->guests[i], i, filling->start_ms);
+		filling->guests[i].early_ms = filling->is_lively ? (int64_t)i * 7 % 60 * 1000 : 0;
+	}
 	if (r == 0)
 		r = named_store_new(config, name, &filling->store, err);
 	if (r == 0)
@@ -416,10 +463,15 @@ int main(int argc, char **argv)
 	size_t option_count = 0;
 	int option, r;
 
-	while ((option = getopt(argc, argv, "o:")) == 'o' && option_count < OPTIONS_MAX)
-		options[option_count++] = optarg;
+	while ((option = getopt(argc, argv, "lo:")) == 'l' ||
+		(option == 'o' && option_count < OPTIONS_MAX)) {
+		if (option == 'l')
+			filling.is_lively = true;
+		else
+			options[option_count++] = optarg;
+	}
 	if (option != -1 || argc - optind != 5 || read_arguments(&filling, &argv[optind + 1]) < 0) {
-		fprintf(stderr, "usage: report-fill [-o SECTION.KEY=VALUE]... STORE INSTANCES "
+		fprintf(stderr, "usage: report-fill [-l] [-o SECTION.KEY=VALUE]... STORE INSTANCES "
 				"FIRST_MS DAYS INTERVAL_SECONDS\n");
 		return 2;
 	}
