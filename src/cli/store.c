@@ -11,54 +11,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "cli/client.h"
 #include "query/closing.h"
 #include "query/timeline.h"
-#include "store/cassandra/cassandra.h"
 #include "store/copy.h"
 #include "store/gaps.h"
 #include "store/horizon.h"
-
-enum { WAIT_MS = 10 * 1000, SEAL_AFTER_MS = 20 * 60 * 1000 };
-
-#define SQLITE_PREFIX    "sqlite:"
-#define CASSANDRA_PREFIX "cassandra:"
-
-static int open_cassandra(
-	const struct client *client, const char *place, struct store **ret_store, struct error *err)
-{
-	struct cassandra_store_options options = cassandra_options_of(client->config);
-	char hosts[CONFIG_VALUE_MAX];
-	char *slash;
-
-	if (!text_copy(hosts, sizeof(hosts), place))
-		return error_set(err, -EINVAL, "'%s' is too long", place);
-	slash = strrchr(hosts, '/');
-	if (slash) {
-		*slash = '\0';
-		options.keyspace = slash + 1;
-	}
-	options.cql.hosts = hosts;
-	options.wait_ms = WAIT_MS;
-	options.now_ms = clock_wall_ms(clock_system());
-	return cassandra_store_new(&options, ret_store, err);
-}
-
-static int open_store(
-	const struct client *client, const char *name, struct store **ret_store, struct error *err)
-{
-	if (strncmp(name, SQLITE_PREFIX, strlen(SQLITE_PREFIX)) == 0) {
-		const struct sqlite_store_options options = { name + strlen(SQLITE_PREFIX),
-			SEAL_AFTER_MS };
-
-		return sqlite_store_new(&options, ret_store, err);
-	}
-	if (strncmp(name, CASSANDRA_PREFIX, strlen(CASSANDRA_PREFIX)) == 0)
-		return open_cassandra(client, name + strlen(CASSANDRA_PREFIX), ret_store, err);
-	return error_set(err, -EINVAL,
-		"'%s' is no store; expected sqlite:DIRECTORY or cassandra:HOSTS/KEYSPACE", name);
-}
+#include "store/named/named.h"
 
 static void show_progress(void *context, const struct copy *copy)
 {
@@ -117,9 +76,9 @@ int command_store(struct client *client)
 	if (client->argument_count != 1 || strcmp(client->arguments[0], "copy") != 0 ||
 		!client->from || !client->to)
 		return client_complain(client, "store: expected copy --from STORE --to STORE");
-	r = open_store(client, client->from, &copy.from, &err);
+	r = named_store_new(client->config, client->from, &copy.from, &err);
 	if (r == 0)
-		r = open_store(client, client->to, &copy.to, &err);
+		r = named_store_new(client->config, client->to, &copy.to, &err);
 	if (r == 0)
 		r = copy_all(&copy, &err);
 	store_free(copy.from);
