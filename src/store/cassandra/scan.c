@@ -271,15 +271,17 @@ static bool is_thinned(const struct store_scan *scan, enum metric_group group, u
 	}
 }
 
+/* Are all columns that the instance has of those that are asked for? */
 static bool takes_thinned(const struct scanning *scanning)
 {
-	const struct store_scan *scan = scanning->scan;
+	const struct gathering *gathering = &scanning->gathering;
 
-	for (unsigned int group = 0; group < _METRIC_GROUP_COUNT; group++)
-		for (unsigned int i = 0; i < METRIC_COLUMNS_MAX; i++)
-			if (scan->columns[group] >> i & 1 && !is_thinned(scan, group, i))
+	for (size_t i = 0; i < gathering->count; i++)
+		for (unsigned int k = 0; k < METRIC_COLUMNS_MAX; k++)
+			if (gathering->all[i].wanted >> k & 1 &&
+				!is_thinned(scanning->scan, gathering->all[i].track->group, k))
 				return false;
-	return scan->edges_ms;
+	return scanning->scan->edges_ms;
 }
 
 /* Is the day wholly inside of the window, and no edge in it but at its begin? */
