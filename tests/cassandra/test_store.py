@@ -128,6 +128,31 @@ def test_the_same_reading_from_another_message_is_the_same_row(start, cassandra)
         assert len(made.execute(f"SELECT at FROM {server.keyspace}.readings").all()) == 2
 
 
+def test_a_message_may_need_many_rows_and_large_ones(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    times = [BASE_MS + number * 1000 for number in range(2500)]
+    epochs, names = [f"h1/b/{number}" for number in range(25)], [f"{i:0200}" for i in range(64)]
+    before = server.counters()["cql_requests"]
+    with Peer(server) as peer:
+        peer.send_enveloped("3", {"host": "h1", "readings": [
+            {"uuid": UUID, "time": at, "epoch": "h1/b/1/2", "data": [["cpu", "total", [at]]]}
+            for at in times]})
+        peer.wait_ack(1)
+        # The rows in batches, the instance's first time for each, and a few that are noted.
+        assert server.counters()["cql_requests"] - before < len(times) + 50
+        peer.send_enveloped("3", {"host": "h1", "readings": [
+            {"uuid": UUID, "time": BASE_MS, "epoch": epoch,
+             "data": [["nic", name, [1, number]] for number, name in enumerate(names)]}
+            for epoch in epochs]})
+        peer.wait_ack(2)
+    assert samples(server) == [(at, at) for at in times]
+    found = server.scan(UUID, "nic")
+    assert set(found) == set(itertools.product(names, epochs, (0, 1)))
+    with session(cassandra) as made:
+        rows = made.execute(f"SELECT at, digest FROM {server.keyspace}.readings").all()
+        assert len(rows) == len(times) + 2
+
+
 def test_rows_expire_and_none_is_deleted(start, cassandra):
     server = start(CassandraServer, cassandra)
     with Peer(server) as peer:

@@ -17,7 +17,7 @@ enum {
 	IN_FLIGHT_MAX = 16384, /* statements that are made before they are sent, */
 	IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024,
 	SHAPE_DAYS = EXPIRY_MARGIN_DAYS - 2, /* a shape is written anew before it expires */
-	NOTES_MAX = 1 << 20,
+	LATES_MAX = 1 << 20,
 	LATE_MEMORY_MAX = 256 * 1024 * 1024,
 };
 
@@ -28,8 +28,6 @@ struct appending {
 	struct cassandra_store *store;
 	int64_t now_ms;
 	struct statements statements;
-	struct digest *notes; /* what will be known to be written; in the arena of the statements */
-	size_t note_count;
 	uint64_t readings, bytes;
 	struct arena arena;
 	struct late *lates; /* readings of days that may have been summarized */
@@ -51,18 +49,6 @@ struct place {
 	int64_t day;
 };
 
-static int will_note(struct appending *appending, const struct digest *digest)
-{
-	struct digest *notes = arena_grow(&appending->statements.arena, appending->notes,
-		appending->note_count, NOTES_MAX, sizeof(*notes));
-
-	if (!notes)
-		return -ENOMEM;
-	appending->notes = notes;
-	notes[appending->note_count++] = *digest;
-	return 0;
-}
-
 /* Has what the scratch buffer names been written? */
 static int look(struct appending *appending, struct digest *ret_digest, bool *ret_is_new)
 {
@@ -77,13 +63,15 @@ static int look(struct appending *appending, struct digest *ret_digest, bool *re
 	return r;
 }
 
-/* The same; if not, it will have been with the statements at hand. */
+/* The same; if not, it will have been when the commit is there. */
 static int note(struct appending *appending, bool *ret_is_new)
 {
 	struct digest digest;
 	int r = look(appending, &digest, ret_is_new);
 
-	return r == 0 && *ret_is_new ? will_note(appending, &digest) : r;
+	if (r == 0 && *ret_is_new)
+		noted_add(&appending->store->noted, &digest);
+	return r;
 }
 
 /* Begins what is noted: `what` keeps the kinds of notes apart. */
@@ -101,11 +89,7 @@ static int send_all(struct appending *appending)
 {
 	int r = statements_run(&appending->statements, NULL, NULL, appending->err);
 
-	for (size_t i = 0; i < appending->note_count && r == 0; i++)
-		noted_add(&appending->store->noted, &appending->notes[i]);
 	statements_clear(&appending->statements);
-	appending->notes = NULL;
-	appending->note_count = 0;
 	return r;
 }
 
@@ -274,7 +258,7 @@ static int note_late(struct appending *appending, const struct place *place)
 	if (r < 0 || !is_new)
 		return r;
 	late.id = arena_copy_text(&appending->arena, place->id, strlen(place->id));
-	lates = arena_grow(&appending->arena, appending->lates, appending->late_count, NOTES_MAX,
+	lates = arena_grow(&appending->arena, appending->lates, appending->late_count, LATES_MAX,
 		sizeof(*lates));
 	if (!lates || !late.id)
 		return -ENOMEM;
@@ -289,21 +273,19 @@ static int compare_lates(const void *a, const void *b)
 		DIGEST_SIZE);
 }
 
-static int add_late_marks(struct appending *appending)
+static void add_late_marks(struct appending *appending)
 {
 	const struct late *lates = appending->lates;
-	int r = 0;
 
 	if (appending->late_count)
 		qsort(appending->lates, appending->late_count, sizeof(*lates), compare_lates);
-	for (size_t i = 0; i < appending->late_count && r == 0; i++) {
+	for (size_t i = 0; i < appending->late_count; i++) {
 		if (i && compare_lates(&lates[i - 1], &lates[i]) == 0)
 			continue;
 		summary_add_late_mark(&appending->statements, lates[i].id, lates[i].day,
 			summary_slot(appending->now_ms));
-		r = will_note(appending, &lates[i].note);
+		noted_add(&appending->store->noted, &lates[i].note);
 	}
-	return r;
 }
 
 /* With the day's first reading of a shape. */
@@ -409,10 +391,10 @@ static int append_all(struct appending *appending, const struct store_commit *co
 		r = ledger_add_parts(statements, &store->digester, commit);
 	if (r == 0)
 		r = send_all(appending);
-	if (r == 0)
-		r = add_late_marks(appending);
-	if (r == 0)
-		r = ledger_add_records(statements, &store->digester, commit, appending->err);
+	if (r != 0)
+		return r;
+	add_late_marks(appending);
+	r = ledger_add_records(statements, &store->digester, commit, appending->err);
 	if (r == 0)
 		r = send_all(appending);
 	if (r != 0)
@@ -445,6 +427,8 @@ int append_commit(struct cassandra_store *store, const struct store_commit *comm
 	r = append_all(&appending, commit);
 	statements_deinit(&appending.statements);
 	arena_deinit(&appending.arena);
+	if (r != 0) /* what was noted may not be there */
+		noted_clear(&store->noted);
 	if (r == 0) {
 		pthread_mutex_lock(&store->lock);
 		store->counters.readings += appending.readings;

@@ -49,6 +49,15 @@ static struct digest *place_of(const struct noted_set *set, const struct digest 
 	return &set->places[place];
 }
 
+void noted_clear(struct noted *noted)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(noted->sets); i++) {
+		memset(noted->sets[i].places, 0,
+			noted->sets[i].size * sizeof(*noted->sets[i].places));
+		noted->sets[i].count = 0;
+	}
+}
+
 bool noted_has(const struct noted *noted, const struct digest *digest)
 {
 	return !is_empty(place_of(&noted->sets[0], digest)) ||

@@ -292,6 +292,7 @@ int32_t instance_slot(const char *id);
 MUST_CHECK int noted_init(struct noted *noted);
 void noted_deinit(struct noted *noted);
 bool noted_has(const struct noted *noted, const struct digest *digest);
+void noted_clear(struct noted *noted);
 void noted_add(struct noted *noted, const struct digest *digest);
 
 /* In whose partitions the readings of a message are. */
