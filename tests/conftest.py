@@ -3,6 +3,7 @@
 """Fixtures of all suites: see harness.py for what they hand out."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import harness  # noqa: E402
+
+# A shell's background jobs ignore it, and so would every program that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@
 # Process 1 of a test guest. On the kernel's command line: kyaddr=ADDRESS/PREFIX of eth0,
 # kypeer=ADDRESS and kypeermac=MAC of the bridge, which never answers ARP.
 # Then it runs what comes over the second serial port: "TOKEN command" gives "KYBEGIN TOKEN", the
-# command's output, and "KYEND TOKEN status".
+# command's output, and "KYEND TOKEN status". What has the token of the command before is the same,
+# given once more, and not done again.
 /bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -28,10 +29,12 @@ arp -s "$kypeer" "$kypeermac"
 exact write /dev/vda 4096 1
 exact read /dev/vda 4096 1
 echo "KYREADY"
+done=
 while :; do
 	stty -F /dev/ttyS1 raw -echo 2>/dev/null
 	while IFS=' ' read -r token line; do
-		[ -n "$line" ] || continue
+		[ -n "$line" ] && [ "$token" != "$done" ] || continue
+		done=$token
 		echo "KYBEGIN $token"
 		sh -c "$line" 2>&1 </dev/null
 		echo "KYEND $token $?"
