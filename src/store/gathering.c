@@ -157,12 +157,18 @@ static enum thinning thinning_for(
 	return thinning == THINNING_CHANGES && !scan->thins_states ? THINNING_NONE : thinning;
 }
 
-static bool thins_all(const struct store_scan *scan, const struct gathered *gathered)
+/* A column without a metric is in no answer. */
+bool gathering_thins_all(const struct gathering *gathering, const struct store_scan *scan)
 {
-	for (unsigned int i = 0; i < gathered->track->columns; i++)
-		if (gathered->wanted >> i & 1 &&
-			thinning_for(scan, gathered->track->group, i) == THINNING_NONE)
-			return false;
+	for (size_t i = 0; i < gathering->count; i++) {
+		const struct gathered *gathered = &gathering->all[i];
+		enum metric_group group = gathered->track->group;
+
+		for (unsigned int k = 0; k < gathered->track->columns; k++)
+			if (gathered->wanted >> k & 1 && metric_of_column(group, k) &&
+				thinning_for(scan, group, k) == THINNING_NONE)
+				return false;
+	}
 	return true;
 }
 
@@ -187,10 +193,7 @@ bool gathering_takes_thinned(const struct gathering *gathering, int64_t from_ms,
 	for (size_t i = 0; i < gathering->resting_count; i++)
 		if (gathering->resting[i].to_ms >= from_ms && gathering->resting[i].from_ms < to_ms)
 			return false;
-	for (size_t i = 0; i < gathering->count; i++)
-		if (!thins_all(scan, &gathering->all[i]))
-			return false;
-	return true;
+	return gathering_thins_all(gathering, scan);
 }
 
 /* Cuts to the window and one neighbour on each side. */

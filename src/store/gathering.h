@@ -57,6 +57,10 @@ MUST_CHECK int gathering_add(struct gathering *gathering, struct gathered *gathe
 /* NULL: the scan does not ask for that track. */
 struct gathered *gathering_of(struct gathering *gathering, uint64_t track_id);
 
+/* Do thinned rows have all that the scan asks of the instance's tracks, apart from its edges? The
+ * scan may be another one than that of the gathering. */
+bool gathering_thins_all(const struct gathering *gathering, const struct store_scan *scan);
+
 /* May rows that were thinned stand for all rows of [from, to)? They must have been thinned around
  * from_ms and the extents of all tracks of the instance in that stretch. */
 bool gathering_takes_thinned(const struct gathering *gathering, int64_t from_ms, int64_t to_ms);

@@ -18,7 +18,7 @@ enum {
 	IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024,
 	SHAPE_DAYS = EXPIRY_MARGIN_DAYS - 2, /* a shape is written anew before it expires */
 	LATES_MAX = 1 << 20,
-	LATE_MEMORY_MAX = 256 * 1024 * 1024,
+	COMMIT_MEMORY_MAX = 256 * 1024 * 1024,
 };
 
 /* Above all times: the smaller one of two has the larger timestamp. */
@@ -43,7 +43,7 @@ struct late {
 
 /* Of one reading. */
 struct place {
-	char id[INSTANCE_ID_SIZE];
+	const char *id;   /* lives as long as the commit */
 	const char *host; /* as in stays.c */
 	struct cql_value instance, bucket;
 	int64_t day;
@@ -231,24 +231,18 @@ static int note_shape(struct appending *appending, const struct place *place,
 	return 0;
 }
 
-static int find_place(
-	struct appending *appending, const struct instance_key *key, struct place *ret_place)
+static struct place place_of(struct appending *appending, const char *id)
 {
-	struct statements *statements = &appending->statements;
-	int r = instance_id_write(key, ret_place->id);
-
-	if (r < 0)
-		return r;
-	ret_place->instance = statements_text(statements, ret_place->id);
-	ret_place->bucket = statements_int(statements, instance_bucket(ret_place->id));
-	return 0;
+	return (struct place){ .id = id,
+		.instance = cql_text(id),
+		.bucket = statements_int(&appending->statements, instance_bucket(id)) };
 }
 
 /* Its mark, if there is none of this time yet, is written when the reading is there. */
 static int note_late(struct appending *appending, const struct place *place)
 {
 	struct buffer *scratch = begin_note(appending, 'm', place->id);
-	struct late *lates, late = { .day = place->day };
+	struct late *lates, late = { .id = place->id, .day = place->day };
 	bool is_new = false;
 	int r;
 
@@ -257,10 +251,9 @@ static int note_late(struct appending *appending, const struct place *place)
 	r = look(appending, &late.note, &is_new);
 	if (r < 0 || !is_new)
 		return r;
-	late.id = arena_copy_text(&appending->arena, place->id, strlen(place->id));
 	lates = arena_grow(&appending->arena, appending->lates, appending->late_count, LATES_MAX,
 		sizeof(*lates));
-	if (!lates || !late.id)
+	if (!lates)
 		return -ENOMEM;
 	appending->lates = lates;
 	lates[appending->late_count++] = late;
@@ -300,26 +293,22 @@ static int note_instance(
 }
 
 /* All that is written about a reading besides itself. */
-static int note_reading(
-	struct appending *appending, const struct batch *batch, const struct reading *reading)
+static int note_reading(struct appending *appending, const struct filed *filed)
 {
-	struct place place = { .day = floor_divide(reading->time_ms, DAY_MS) };
+	struct place place = place_of(appending, filed->id);
 	bool is_new = false;
-	int r;
+	int r = 0;
 
-	if (reading->tuple_count == 0)
-		return 0;
-	appending->readings++;
-	r = find_place(appending, &reading->instance, &place);
-	place.host = place_host(batch, place.id);
-	if (r == 0 && summary_may_exist(place.day, appending->now_ms))
+	place.host = filed->slot.host;
+	place.day = floor_divide(filed->reading->time_ms, DAY_MS);
+	if (summary_may_exist(place.day, appending->now_ms))
 		r = note_late(appending, &place);
 	if (r == 0)
-		r = note_shape(appending, &place, reading, &is_new);
+		r = note_shape(appending, &place, filed->reading, &is_new);
 	if (r < 0)
 		return r;
-	note_first(appending, &place, reading);
-	return is_new ? note_instance(appending, &place, reading) : 0;
+	note_first(appending, &place, filed->reading);
+	return is_new ? note_instance(appending, &place, filed->reading) : 0;
 }
 
 static int add_info(struct appending *appending, const struct instance_info *info)
@@ -327,15 +316,21 @@ static int add_info(struct appending *appending, const struct instance_info *inf
 	const struct instance_key key = { .has_uuid = true, .uuid = info->uuid };
 	struct cassandra_store *store = appending->store;
 	struct statements *statements = &appending->statements;
-	struct place place = { 0 };
+	char id[INSTANCE_ID_SIZE];
+	const char *kept;
+	struct place place;
 	struct digest digest;
 	struct buffer *scratch;
 	size_t begin;
 	bool is_new = false;
-	int r = find_place(appending, &key, &place);
+	int r = instance_id_write(&key, id);
 
 	if (r < 0)
 		return r;
+	kept = arena_copy_text(&appending->arena, id, strlen(id));
+	if (!kept)
+		return -ENOMEM;
+	place = place_of(appending, kept);
 	scratch = begin_note(appending, 'i', place.id);
 	begin = scratch->size;
 	packed_write_info(scratch, info);
@@ -365,18 +360,20 @@ static int send_if_many(struct appending *appending)
 
 static int add_batch(struct appending *appending, const struct batch *batch)
 {
+	struct filing filing = { .count = 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < batch->info_count && r == 0; i++)
 		r = add_info(appending, &batch->infos[i]);
 	if (r == 0)
-		r = filing_add(&appending->statements, batch, &appending->bytes);
-	for (size_t i = 0; i < batch->reading_count && r == 0; i++) {
-		r = note_reading(appending, batch, &batch->readings[i]);
+		r = filing_make(&appending->arena, batch, &filing);
+	appending->readings += filing.count;
+	for (size_t i = 0; i < filing.count && r == 0; i++) {
+		r = note_reading(appending, &filing.all[i]);
 		if (r == 0)
 			r = send_if_many(appending);
 	}
-	return r;
+	return r == 0 ? filing_write(&filing, &appending->statements, &appending->bytes) : r;
 }
 
 static int append_all(struct appending *appending, const struct store_commit *commit)
@@ -422,7 +419,7 @@ int append_commit(struct cassandra_store *store, const struct store_commit *comm
 
 	pthread_mutex_lock(&store->append_lock);
 	appending.now_ms = now_of(store, commit);
-	arena_init(&appending.arena, LATE_MEMORY_MAX);
+	arena_init(&appending.arena, COMMIT_MEMORY_MAX);
 	statements_init(&appending.statements, store);
 	r = append_all(&appending, commit);
 	statements_deinit(&appending.statements);

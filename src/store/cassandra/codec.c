@@ -227,6 +227,20 @@ int bundle_find(struct cursor *cursor, const char *id, struct bundled *ret_bundl
 	return r;
 }
 
+int bundled_resident(
+	const struct bundled *bundled, const struct tracks *tracks, struct resident **ret_resident)
+{
+	char id[INSTANCE_ID_SIZE];
+	struct instance_key key;
+
+	memcpy(id, bundled->id, bundled->id_size);
+	id[bundled->id_size] = '\0';
+	if (instance_id_read(id, &key) < 0)
+		return -EBADMSG;
+	*ret_resident = tracks_find_resident(tracks, &key);
+	return 0;
+}
+
 int row_readings(struct digester *digester, const struct cql_result *row, const char *id,
 	int64_t *ret_time_ms, decoded_fn each, void *context)
 {

@@ -38,11 +38,6 @@ struct search {
 	int r;
 };
 
-static void note_time(struct resident *resident, int64_t time_ms)
-{
-	resident->last_ms = MAX_OF(resident->last_ms, time_ms);
-}
-
 static int add_ending(
 	struct search *search, const struct listed *listed, const char *host, int64_t day)
 {
@@ -66,17 +61,13 @@ static int note_all(struct search *search, struct cursor *cursor, int64_t time_m
 	int r;
 
 	while ((r = bundle_next(cursor, &bundled)) == 1) {
-		char id[INSTANCE_ID_SIZE];
-		struct instance_key key;
 		struct resident *resident;
 
-		memcpy(id, bundled.id, bundled.id_size);
-		id[bundled.id_size] = '\0';
-		if (instance_id_read(id, &key) < 0)
-			return -EBADMSG;
-		resident = tracks_find_resident(&search->listing->tracks, &key);
+		r = bundled_resident(&bundled, &search->listing->tracks, &resident);
+		if (r < 0)
+			return r;
 		if (resident)
-			note_time(resident, time_ms);
+			resident_note_time(resident, time_ms);
 	}
 	return r;
 }
@@ -155,7 +146,7 @@ static int look_for_one(void *context, const struct cql_result *row, struct erro
 		r = bundle_find(&cursor, listed->id, &bundled);
 	if (r != 1)
 		return pass_over(search, r);
-	note_time(listed->resident, time_ms);
+	resident_note_time(listed->resident, time_ms);
 	return STORE_STOPPED;
 }
 
@@ -214,7 +205,7 @@ static int look(struct search *search, struct error *err)
 static int take_summary(void *context, int64_t day, int64_t time_ms, const void *bytes, size_t size)
 {
 	if (bytes)
-		note_time(context, time_ms);
+		resident_note_time(context, time_ms);
 	return 0;
 }
 

@@ -13,17 +13,10 @@
 
 enum { ROWS_AT_ONCE = 1000, BATCH_BYTES = 1024 * 1024 };
 
-/* A reading, and where it belongs. */
-struct filed {
-	const struct reading *reading;
-	const char *id;
-	struct slot slot;
-};
-
-struct filing {
+/* Writing what is sorted. */
+struct writing {
 	struct statements *statements;
-	struct filed *all;
-	size_t count;
+	const struct filing *filing;
 	uint64_t bytes;
 };
 
@@ -53,9 +46,9 @@ static int compare_filed(const void *a, const void *b)
 	return order ? order : (one->reading > other->reading) - (one->reading < other->reading);
 }
 
-static int file(struct filing *filing, const struct batch *batch, const struct reading *reading)
+static int file(struct filing *filing, struct arena *arena, const struct batch *batch,
+	const struct reading *reading)
 {
-	struct arena *arena = &filing->statements->arena;
 	struct filed *filed = &filing->all[filing->count];
 	char id[INSTANCE_ID_SIZE];
 	int r = instance_id_write(&reading->instance, id);
@@ -66,16 +59,16 @@ static int file(struct filing *filing, const struct batch *batch, const struct r
 	filed->id = arena_copy_text(arena, id, strlen(id));
 	if (!filed->id)
 		return -ENOMEM;
-	filed->slot = (struct slot){ .host = place_host(batch, filed->id),
+	filed->slot = (struct slot){ .host = *batch->host ? batch->host : filed->id,
 		.quarter_ms = floor_divide(reading->time_ms, QUARTER_MS) * QUARTER_MS,
 		.number = instance_slot(id) };
 	filing->count++;
 	return 0;
 }
 
-static int add_row(struct filing *filing, const struct filed *filed)
+static int add_row(struct writing *writing, const struct filed *filed)
 {
-	struct statements *statements = filing->statements;
+	struct statements *statements = writing->statements;
 	struct cassandra_store *store = statements->store;
 	const struct buffer *bundle = &store->bundle;
 	struct digest digest;
@@ -93,14 +86,15 @@ static int add_row(struct filing *filing, const struct filed *filed)
 			statements_blob(statements, digest.bytes, DIGEST_SIZE),
 			statements_blob(statements, bundle->bytes, bundle->size) },
 		6, 2);
-	filing->bytes += bundle->size;
+	writing->bytes += bundle->size;
 	return 0;
 }
 
 /* The readings of one row, from `first` on; *ret_end is behind them. */
-static int write_row(struct filing *filing, size_t first, size_t *ret_end)
+static int write_row(struct writing *writing, size_t first, size_t *ret_end)
 {
-	struct cassandra_store *store = filing->statements->store;
+	struct cassandra_store *store = writing->statements->store;
+	const struct filing *filing = writing->filing;
 	size_t end = first;
 	int r = 0;
 
@@ -115,44 +109,51 @@ static int write_row(struct filing *filing, size_t first, size_t *ret_end)
 	} while (r == 0 && end < filing->count && store->bundle.size < BUNDLE_BYTES &&
 		 compare_rows(&filing->all[first], &filing->all[end]) == 0);
 	*ret_end = end;
-	return r == 0 ? add_row(filing, &filing->all[first]) : r;
+	return r == 0 ? add_row(writing, &filing->all[first]) : r;
 }
 
 /* One batch of rows of one partition. */
-static int write_rows(struct filing *filing, size_t first, size_t *ret_end)
+static int write_rows(struct writing *writing, size_t first, size_t *ret_end)
 {
-	uint64_t begin = filing->bytes;
+	const struct filing *filing = writing->filing;
+	uint64_t begin = writing->bytes;
 	size_t rows = 0, end = first;
 	int r;
 
 	do {
-		r = write_row(filing, end, &end);
+		r = write_row(writing, end, &end);
 		rows++;
 	} while (r == 0 && end < filing->count && rows < ROWS_AT_ONCE &&
-		 filing->bytes - begin < BATCH_BYTES &&
+		 writing->bytes - begin < BATCH_BYTES &&
 		 compare_partitions(&filing->all[first], &filing->all[end]) == 0);
 	if (r == 0 && rows > 1)
-		statements_join(filing->statements, rows);
+		statements_join(writing->statements, rows);
 	*ret_end = end;
 	return r;
 }
 
-int filing_add(struct statements *statements, const struct batch *batch, uint64_t *bytes)
+int filing_make(struct arena *arena, const struct batch *batch, struct filing *ret_filing)
 {
-	struct filing filing = { .statements = statements };
-	int r = 0;
+	struct filing filing = { .all = arena_take_array(
+					 arena, batch->reading_count + 1, sizeof(*filing.all)) };
+	int r = filing.all ? 0 : -ENOMEM;
 
-	filing.all =
-		arena_take_array(&statements->arena, batch->reading_count + 1, sizeof(*filing.all));
-	if (!filing.all)
-		return -ENOMEM;
 	for (size_t i = 0; i < batch->reading_count && r == 0; i++)
 		if (batch->readings[i].tuple_count)
-			r = file(&filing, batch, &batch->readings[i]);
-	if (filing.count)
-		qsort(filing.all, filing.count, sizeof(*filing.all), compare_filed);
-	for (size_t i = 0; i < filing.count && r == 0;)
-		r = write_rows(&filing, i, &i);
-	*bytes += filing.bytes;
+			r = file(&filing, arena, batch, &batch->readings[i]);
+	*ret_filing = filing;
+	return r;
+}
+
+int filing_write(struct filing *filing, struct statements *statements, uint64_t *bytes)
+{
+	struct writing writing = { .statements = statements, .filing = filing };
+	int r = 0;
+
+	if (filing->count)
+		qsort(filing->all, filing->count, sizeof(*filing->all), compare_filed);
+	for (size_t i = 0; i < filing->count && r == 0;)
+		r = write_rows(&writing, i, &i);
+	*bytes += writing.bytes;
 	return r;
 }

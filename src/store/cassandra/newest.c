@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "store/cassandra/private.h"
@@ -48,28 +47,15 @@ static int take_tuple(void *context, const struct decoded *decoded)
 		track, finding->time_ms, decoded->present, decoded->values, 1, &ignored);
 }
 
-/* Also a reading of nothing that is asked for was a reading. */
-static void note_time(struct resident *resident, int64_t time_ms)
-{
-	resident->last_ms = MAX_OF(resident->last_ms, time_ms);
-}
-
 static int take_reading(struct finding *finding, const struct bundled *bundled)
 {
-	char id[INSTANCE_ID_SIZE];
-	struct instance_key key;
-	int r;
+	int r = bundled_resident(bundled, &finding->tracks, &finding->resident);
 
-	memcpy(id, bundled->id, bundled->id_size);
-	id[bundled->id_size] = '\0';
-	if (instance_id_read(id, &key) < 0)
-		return -EBADMSG;
-	finding->resident = tracks_find_resident(&finding->tracks, &key);
-	if (!finding->resident) /* it is not at hand */
-		return 0;
+	if (r < 0 || !finding->resident) /* it is not at hand */
+		return r;
 	r = reading_read(bundled->bytes, bundled->size, take_tuple, finding);
-	if (r == 0)
-		note_time(finding->resident, finding->time_ms);
+	if (r == 0) /* also a reading of nothing that is asked for */
+		resident_note_time(finding->resident, finding->time_ms);
 	return r;
 }
 

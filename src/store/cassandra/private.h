@@ -277,6 +277,10 @@ MUST_CHECK int bundle_next(struct cursor *cursor, struct bundled *ret_bundled);
 /* The next one of that instance. */
 MUST_CHECK int bundle_find(struct cursor *cursor, const char *id, struct bundled *ret_bundled);
 
+/* NULL: it is not among them. -EBADMSG if it is no instance. */
+MUST_CHECK int bundled_resident(
+	const struct bundled *bundled, const struct tracks *tracks, struct resident **ret_resident);
+
 /* The readings of one instance, as reading_read. *ret_time_ms is set before `each` is called. */
 MUST_CHECK int row_readings(struct digester *digester, const struct cql_result *row, const char *id,
 	int64_t *ret_time_ms, decoded_fn each, void *context);
@@ -287,6 +291,11 @@ MUST_CHECK int instance_id_write(const struct instance_key *key, char id[INSTANC
 MUST_CHECK int instance_id_read(const char *id, struct instance_key *ret_key);
 int32_t instance_bucket(const char *id);
 int32_t instance_slot(const char *id);
+/* A reading of it was found. */
+static inline void resident_note_time(struct resident *resident, int64_t time_ms)
+{
+	resident->last_ms = MAX_OF(resident->last_ms, time_ms);
+}
 
 /* noted.c */
 MUST_CHECK int noted_init(struct noted *noted);
@@ -294,44 +303,6 @@ void noted_deinit(struct noted *noted);
 bool noted_has(const struct noted *noted, const struct digest *digest);
 void noted_clear(struct noted *noted);
 void noted_add(struct noted *noted, const struct digest *digest);
-
-/* In whose partitions the readings of a message are. */
-static inline const char *place_host(const struct batch *batch, const char *id)
-{
-	return *batch->host ? batch->host : id;
-}
-
-/* filing.c: adds the statements that write a message's readings. *bytes grows by theirs. */
-MUST_CHECK int filing_add(
-	struct statements *statements, const struct batch *batch, uint64_t *bytes);
-
-/* append.c */
-MUST_CHECK int append_commit(struct cassandra_store *store, const struct store_commit *commit,
-	struct store_tally *tally, struct error *err);
-
-/* recent.c. The caller has the lock. */
-MUST_CHECK int recent_add(struct cassandra_store *store, const struct store_commit *commit,
-	struct store_tally *tally);
-MUST_CHECK int recent_forget(struct cassandra_store *store, int64_t before_ms);
-
-/* ledger.c */
-MUST_CHECK int ledger_add_records(struct statements *statements, struct digester *digester,
-	const struct store_commit *commit, struct error *err);
-MUST_CHECK int ledger_add_parts(struct statements *statements, struct digester *digester,
-	const struct store_commit *commit);
-void ledger_add_sources(struct statements *statements, const struct store_commit *commit);
-MUST_CHECK int ledger_sources(struct cassandra_store *store, const char *host, const char *worker,
-	store_source_fn each, void *context, struct error *err);
-MUST_CHECK int ledger_records(struct cassandra_store *store, const char *kind, const char *prefix,
-	store_record_fn each, void *context, struct error *err);
-/* A record of this backend's own. */
-MUST_CHECK int ledger_own(struct cassandra_store *store, const char *prefix, store_record_fn each,
-	void *context, struct error *err);
-/* What must not move backwards: such a record whose value is a number. */
-MUST_CHECK int ledger_advance(
-	struct cassandra_store *store, const char *key, int64_t value, struct error *err);
-MUST_CHECK int ledger_read_number(
-	struct cassandra_store *store, const char *key, int64_t *value, struct error *err);
 
 /* stays.c: which days an instance has readings of, whose partitions they are in, and their shapes.
  * Host: who collected them; what old workers sent, who do not say that, has the instance's own id
@@ -390,6 +361,52 @@ struct cql_statement *slot_ask_down(
 /* The last ones, downwards. */
 struct cql_statement *slot_ask_last(
 	struct statements *statements, const struct slot *slot, int32_t count);
+
+/* filing.c: where a message's readings belong. */
+struct filed {
+	const struct reading *reading;
+	const char *id; /* of its instance */
+	struct slot slot;
+};
+
+struct filing {
+	struct filed *all;
+	size_t count;
+};
+
+/* All that have something, in the order of the message, which they borrow. */
+MUST_CHECK int filing_make(
+	struct arena *arena, const struct batch *batch, struct filing *ret_filing);
+/* Sorts them, and adds the statements that write them. *bytes grows by theirs. */
+MUST_CHECK int filing_write(struct filing *filing, struct statements *statements, uint64_t *bytes);
+
+/* append.c */
+MUST_CHECK int append_commit(struct cassandra_store *store, const struct store_commit *commit,
+	struct store_tally *tally, struct error *err);
+
+/* recent.c. The caller has the lock. */
+MUST_CHECK int recent_add(struct cassandra_store *store, const struct store_commit *commit,
+	struct store_tally *tally);
+MUST_CHECK int recent_forget(struct cassandra_store *store, int64_t before_ms);
+
+/* ledger.c */
+MUST_CHECK int ledger_add_records(struct statements *statements, struct digester *digester,
+	const struct store_commit *commit, struct error *err);
+MUST_CHECK int ledger_add_parts(struct statements *statements, struct digester *digester,
+	const struct store_commit *commit);
+void ledger_add_sources(struct statements *statements, const struct store_commit *commit);
+MUST_CHECK int ledger_sources(struct cassandra_store *store, const char *host, const char *worker,
+	store_source_fn each, void *context, struct error *err);
+MUST_CHECK int ledger_records(struct cassandra_store *store, const char *kind, const char *prefix,
+	store_record_fn each, void *context, struct error *err);
+/* A record of this backend's own. */
+MUST_CHECK int ledger_own(struct cassandra_store *store, const char *prefix, store_record_fn each,
+	void *context, struct error *err);
+/* What must not move backwards: such a record whose value is a number. */
+MUST_CHECK int ledger_advance(
+	struct cassandra_store *store, const char *key, int64_t value, struct error *err);
+MUST_CHECK int ledger_read_number(
+	struct cassandra_store *store, const char *key, int64_t *value, struct error *err);
 
 /* scan.c */
 MUST_CHECK int scan_run(struct cassandra_store *store, const struct store_scan *scan,

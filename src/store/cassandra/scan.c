@@ -259,31 +259,6 @@ struct window {
 	size_t whole_count, brief_count;
 };
 
-static bool is_thinned(const struct store_scan *scan, enum metric_group group, unsigned int column)
-{
-	switch (thinning_of(group, column)) {
-	case THINNING_FALLS:
-		return true;
-	case THINNING_CHANGES:
-		return scan->thins_states;
-	default:
-		return !metric_of_column(group, column);
-	}
-}
-
-/* Are all columns that the instance has of those that are asked for? */
-static bool takes_thinned(const struct scanning *scanning)
-{
-	const struct gathering *gathering = &scanning->gathering;
-
-	for (size_t i = 0; i < gathering->count; i++)
-		for (unsigned int k = 0; k < METRIC_COLUMNS_MAX; k++)
-			if (gathering->all[i].wanted >> k & 1 &&
-				!is_thinned(scanning->scan, gathering->all[i].track->group, k))
-				return false;
-	return scanning->scan->edges_ms;
-}
-
 /* Is the day wholly inside of the window, and no edge in it but at its begin? */
 static bool may_be_brief(const struct store_scan *scan, int64_t day)
 {
@@ -307,7 +282,7 @@ static void sort_days(struct window *window)
 	const struct scanning *scanning = window->scanning;
 	int64_t from = floor_divide(scanning->scan->from_ms, DAY_MS), last = INT64_MIN;
 	int64_t to = floor_divide(scanning->scan->to_ms, DAY_MS);
-	bool is_brief = takes_thinned(scanning);
+	bool is_brief = gathering_thins_all(&scanning->gathering, scanning->scan);
 
 	for (size_t i = 0; i < scanning->stays.count; i++) {
 		int64_t day = scanning->stays.items[i].day;

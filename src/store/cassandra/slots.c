@@ -70,37 +70,41 @@ size_t slots_find(const struct slots *slots, const struct slot *slot)
 	return found ? (size_t)(found - slots->items) : slots->count;
 }
 
-/* What they have in common: the slot, and one number more. */
+enum { SLOT_VALUES = 3, VALUES_MAX = SLOT_VALUES + 2 };
+
+/* The slot, and what else the statement asks for. */
 static struct cql_statement *ask(struct statements *statements, enum statement statement,
-	const struct slot *slot, struct cql_value number)
+	const struct slot *slot, const struct cql_value *more, size_t count)
 {
-	return statements_add(statements, statement,
-		(const struct cql_value[]){ statements_text(statements, slot->host),
-			statements_bigint(statements, slot->quarter_ms),
-			statements_int(statements, slot->number), number },
-		4, 2);
+	struct cql_value values[VALUES_MAX] = { statements_text(statements, slot->host),
+		statements_bigint(statements, slot->quarter_ms),
+		statements_int(statements, slot->number) };
+
+	memcpy(&values[SLOT_VALUES], more, count * sizeof(*more));
+	return statements_add(statements, statement, values, SLOT_VALUES + count, 2);
 }
 
 struct cql_statement *slot_ask(
 	struct statements *statements, const struct slot *slot, int64_t from_ms, int64_t to_ms)
 {
-	return statements_add(statements, GET_READINGS,
-		(const struct cql_value[]){ statements_text(statements, slot->host),
-			statements_bigint(statements, slot->quarter_ms),
-			statements_int(statements, slot->number),
-			statements_bigint(statements, from_ms),
-			statements_bigint(statements, to_ms) },
-		5, 2);
+	const struct cql_value window[] = { statements_bigint(statements, from_ms),
+		statements_bigint(statements, to_ms) };
+
+	return ask(statements, GET_READINGS, slot, window, ARRAY_SIZE(window));
 }
 
 struct cql_statement *slot_ask_down(
 	struct statements *statements, const struct slot *slot, int64_t before_ms)
 {
-	return ask(statements, GET_READINGS_DOWN, slot, statements_bigint(statements, before_ms));
+	const struct cql_value before = statements_bigint(statements, before_ms);
+
+	return ask(statements, GET_READINGS_DOWN, slot, &before, 1);
 }
 
 struct cql_statement *slot_ask_last(
 	struct statements *statements, const struct slot *slot, int32_t count)
 {
-	return ask(statements, GET_LAST_READINGS, slot, statements_int(statements, count));
+	const struct cql_value limit = statements_int(statements, count);
+
+	return ask(statements, GET_LAST_READINGS, slot, &limit, 1);
 }
