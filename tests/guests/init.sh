@@ -29,12 +29,12 @@ arp -s "$kypeer" "$kypeermac"
 exact write /dev/vda 4096 1
 exact read /dev/vda 4096 1
 echo "KYREADY"
-done=
+last=
 while :; do
 	stty -F /dev/ttyS1 raw -echo 2>/dev/null
 	while IFS=' ' read -r token line; do
-		[ -n "$line" ] && [ "$token" != "$done" ] || continue
-		done=$token
+		[ -n "$line" ] && [ "$token" != "$last" ] || continue
+		last=$token
 		echo "KYBEGIN $token"
 		sh -c "$line" 2>&1 </dev/null
 		echo "KYEND $token $?"
