@@ -447,7 +447,7 @@ static int open_and_fill(struct filling *filling, const char *name, const char *
 		filling->guests[i].early_ms = filling->is_lively ? (int64_t)i * 7 % 60 * 1000 : 0;
 	}
 	if (r == 0)
-		r = named_store_new(config, name, &filling->store, err);
+		r = named_store_new(config, name, false, &filling->store, err);
 	if (r == 0)
 		r = fill(filling, err);
 	store_free(filling->store);

@@ -76,9 +76,9 @@ int command_store(struct client *client)
 	if (client->argument_count != 1 || strcmp(client->arguments[0], "copy") != 0 ||
 		!client->from || !client->to)
 		return client_complain(client, "store: expected copy --from STORE --to STORE");
-	r = named_store_new(client->config, client->from, &copy.from, &err);
+	r = named_store_new(client->config, client->from, true, &copy.from, &err);
 	if (r == 0)
-		r = named_store_new(client->config, client->to, &copy.to, &err);
+		r = named_store_new(client->config, client->to, false, &copy.to, &err);
 	if (r == 0)
 		r = copy_all(&copy, &err);
 	store_free(copy.from);

@@ -66,7 +66,7 @@ static int open_cassandra(struct fixture *fixture, struct error *err)
 		.keyspace = fixture->keyspace,
 		.replication = "1",
 		.consistency = "LOCAL_QUORUM",
-		.retention_days = 400,
+		.retention_days = 500, /* what is kept 400 days must be there */
 		.wait_ms = 60 * 1000,
 		.now_ms = BASE_MS };
 

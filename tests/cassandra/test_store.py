@@ -6,6 +6,7 @@ import datetime
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -281,6 +282,87 @@ def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):
     until(lambda: samples(server) is None, "the reading is not shown any more")
 
 
+def expiry(node, keyspace):
+    with session(node) as made:
+        return {row.default_time_to_live // 86400 for row in made.execute(
+            "SELECT table_name, default_time_to_live FROM system_schema.tables WHERE "
+            "keyspace_name = %s", [keyspace]) if row.table_name in ("readings", "shapes", "days")}
+
+
+def own_record(node, keyspace, key):
+    with session(node) as made:
+        row = made.execute(f"SELECT value FROM {keyspace}.records WHERE kind = 'cassandra' "
+                           "AND key = %s", [key]).one()
+    return int(row.value) if row else 0
+
+
+def horizons(server):
+    records = server.questions.ask("store.records", kind="deleted", prefix="")[1]
+    return [int(found) for found in re.findall(rb"until (\d{13})", records)]
+
+
+def test_a_start_with_a_wrong_retention_hides_nothing(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+    server.stop()
+    wrong = start(CassandraServer, cassandra, "server.retention_days=30",
+                  keyspace=server.keyspace)
+    assert samples(wrong) == expected([1])
+    wrong.stop()
+    assert expiry(cassandra, server.keyspace) == {1510}
+    begin_ms = time.time() * 1000
+    again = start(CassandraServer, cassandra, keyspace=server.keyspace)
+    # Maintenance looks for what has expired, and then begins a pass, which it notes.
+    until(lambda: own_record(cassandra, server.keyspace, "tidied") >= begin_ms, "a pass began")
+    assert samples(again) == expected([1])
+    assert not horizons(again)
+
+
+def test_a_shorter_retention_is_in_force_after_a_check(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    server.stop()
+    short = start(CassandraServer, cassandra, "server.retention_days=30",
+                  "server.retention_check_seconds=1", keyspace=server.keyspace)
+    until(lambda: expiry(cassandra, server.keyspace) == {40}, "rows expire sooner")
+    short.stop()
+    start(CassandraServer, cassandra, keyspace=server.keyspace)
+    assert expiry(cassandra, server.keyspace) == {1510}
+
+
+def test_a_day_that_expires_in_part_is_not_shown(start, cassandra, clock):  # noqa: F811
+    """What was written for 30 days goes while 1500 hold."""
+    day = 86_400_000
+    set_clock(clock, 0)
+    short = start(CassandraServer, cassandra, "server.retention_days=30",
+                  environment=clock.environment)
+    with Peer(short) as peer:
+        for sequence, hour in enumerate((1, 11, 23, 49), 1):
+            set_clock(clock, hour * 3_600_000)
+            peer.send_enveloped("3", reading(hour * 360), sequence)
+            peer.wait_ack(sequence)
+    short.stop()
+
+    def left_at(ms):
+        """After a change of retention when the day after the first one had begun."""
+        set_clock(clock, ms)
+        server = start(CassandraServer, cassandra, keyspace=short.keyspace,
+                       environment=clock.environment)
+        until(lambda: own_record(cassandra, short.keyspace, "tidied") >= BASE_MS + ms, "a pass")
+        try:
+            return horizons(server), samples(server)
+        finally:
+            server.stop()
+
+    assert left_at(50 * 3_600_000) == ([], expected([360, 11 * 360, 23 * 360, 49 * 360]))
+    # A reading may need a row that was written eight days before.
+    assert left_at(31 * day) == ([], expected([360, 11 * 360, 23 * 360, 49 * 360]))
+    assert left_at(32 * day + day // 2) == ([BASE_MS + day], expected([49 * 360]))
+    assert left_at(33 * day - 3_600_000) == ([BASE_MS + day], expected([49 * 360]))
+    assert left_at(200 * day)[1] is None
+
+
 def start_api(start, server):
     api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
                 f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
@@ -328,14 +410,35 @@ def test_a_report_over_whole_days_reads_their_summaries(start, cassandra, clock)
         assert usage() != expected_usage
 
 
-def copy(origin, target, node, *options):
-    made = subprocess.run(
+def copying(origin, target, node, *options):
+    return subprocess.run(
         [os.path.join(harness.BUILD, "src/cli/kanyun"), "store", "copy", "-c", "/dev/null",
          "-o", "cassandra.replication=1", "-o", "server.retention_days=36500",
-         "-o", f"cassandra.port={node.port}", "--from", origin, "--to", target],
+         "-o", f"cassandra.port={node.port}", *options, "--from", origin, "--to", target],
         text=True, capture_output=True, timeout=harness.TIMEOUT * 2)
+
+
+def copy(origin, target, node, *options):
+    made = copying(origin, target, node, *options)
     assert made.returncode == 0 and not made.stderr, made.stderr
     return made.stdout
+
+
+def test_who_copies_changes_no_expiry_and_makes_nothing_to_read_from(
+        start, cassandra, tmp_path):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+    server.stop()
+    copy(f"cassandra:{cassandra.address}/{server.keyspace}", f"sqlite:{tmp_path}/to", cassandra,
+         "-o", "server.retention_days=30")
+    assert expiry(cassandra, server.keyspace) == {1510}
+    for name in f"cassandra:{cassandra.address}/not_there", f"sqlite:{tmp_path}/not-there":
+        made = copying(name, f"sqlite:{tmp_path}/to", cassandra)
+        assert made.returncode == 1 and "not" in made.stderr, made.stderr
+    assert expiry(cassandra, "not_there") == set()
+    assert not (tmp_path / "not-there").exists()
 
 
 def everything(server):

@@ -16,7 +16,6 @@
 enum {
 	IN_FLIGHT_MAX = 16384, /* statements that are made before they are sent, */
 	IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024,
-	SHAPE_DAYS = EXPIRY_MARGIN_DAYS - 2, /* a shape is written anew before it expires */
 	LATES_MAX = 1 << 20,
 	COMMIT_MEMORY_MAX = 256 * 1024 * 1024,
 };

@@ -100,15 +100,16 @@ static int note_older(void *context, const struct store_instance *instance)
 }
 
 /* What expired by itself, because no server looked after the tables for long or retention_days was
- * less before, is said to be deleted, and not shown in part. */
+ * less before, is said to be deleted, a whole day as soon as a part of it may be. */
 static int note_expiry(struct cassandra_store *store, int64_t now_ms, struct error *err)
 {
 	const struct store_filter everyone = { 0 };
-	int64_t gone_ms = schema_expired_before(store, now_ms);
+	int64_t gone_ms = expiry_gone_before(store, now_ms);
 	int r;
 
-	if (gone_ms == INT64_MIN || gone_ms - DAY_MS < cassandra_kept_from(store))
+	if (gone_ms == INT64_MIN || gone_ms <= cassandra_kept_from(store))
 		return 0;
+	gone_ms = (floor_divide(gone_ms - 1, DAY_MS) + 1) * DAY_MS;
 	r = listing_instances(store, &everyone, note_older, &gone_ms, err);
 	if (r == STORE_STOPPED)
 		r = horizon_advance(&store->store, gone_ms, now_ms, err);
@@ -129,6 +130,8 @@ static int cassandra_maintain(
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = advance_kept_from(store, keep_from_ms, err);
+	if (r == 0)
+		r = cassandra_outcome(expiry_settle(store, now_ms, keep_from_ms != INT64_MIN, err));
 	if (r == 0)
 		r = note_expiry(store, now_ms, err);
 	return r == 0 ? sweep_some(store, now_ms, ret_more, err) : r;

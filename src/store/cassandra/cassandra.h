@@ -12,8 +12,15 @@
 #include "cql/session.h"
 #include "store/store.h"
 
+enum cassandra_access {
+	CASSANDRA_SERVES, /* gives the tables the expiry that retention_days asks for */
+	CASSANDRA_FILLS,  /* makes what is missing, and changes nothing that is there */
+	CASSANDRA_READS,  /* makes nothing; -ENOENT if something is missing */
+};
+
 struct cassandra_store_options {
 	struct cql_options cql; /* without the keyspace */
+	enum cassandra_access access;
 	const char *keyspace;
 	/* Of a keyspace that is not there yet: copies in every data centre, "3", or in those that
 	 * are named, "dc1: 3, dc2: 2". */
@@ -24,8 +31,10 @@ struct cassandra_store_options {
 	int64_t now_ms;
 };
 
-/* Makes the keyspace and its tables if they are not there. The texts of the options are copied.
- * STORE_UNAVAILABLE: no node could be reached, or not enough of them. */
+/* Makes the keyspace and its tables if they are not there, and it may. A longer retention_days
+ * holds at once for what is written, a shorter one from the first store_maintain that may delete.
+ * The texts of the options are copied. STORE_UNAVAILABLE: no node could be reached, or not enough
+ * of them. */
 MUST_CHECK int cassandra_store_new(
 	const struct cassandra_store_options *options, struct store **ret_store, struct error *err);
 

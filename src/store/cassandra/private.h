@@ -5,10 +5,11 @@
 /* What the files of this backend share.
  *
  *     schema.c      keyspace and tables, and the statements by which they are read and written
+ *     expiry.c      when what is in them expires
  *     codec.c       readings as bytes, and their digests
  *     append.c      a commit; noted.c: what it need not write again; recent.c: what it wrote
  *     statements.c  statements on their way
- *     stays.c        where an instance's readings are
+ *     stays.c       where an instance's readings are
  *     slots.c       readings of several instances that are asked for together
  *     scan.c        one question; survey.c: of many instances
  *     summary.c     thinned copies of finished days; thinning.c: what they keep
@@ -60,7 +61,8 @@ enum {
 	PAGE_ROWS = 1000,
 	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
 	EXPIRIES_MAX = 64,
-	EXPIRY_MARGIN_DAYS = 10, /* from when nobody looks at a row until it expires */
+	EXPIRY_MARGIN_DAYS = 10,             /* from when nobody looks at a row until it expires */
+	SHAPE_DAYS = EXPIRY_MARGIN_DAYS - 2, /* a shape is written anew before it expires */
 };
 
 static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
@@ -127,9 +129,16 @@ struct rest {
 	int64_t now_ms;   /* were made until then */
 };
 
-/* Until changed_ms, rows were written that expire after so long. */
-struct expiry {
-	int64_t changed_ms, after_ms;
+/* What was written since the end of the one before, until then, expires after so long; 0: never. */
+struct past_expiry {
+	int64_t until_ms, seconds;
+};
+
+struct expiry_state {
+	bool is_found, is_mixed; /* tables have one; not all the same */
+	int64_t seconds;         /* the shortest that a table has */
+	struct past_expiry past[EXPIRIES_MAX];
+	size_t count;
 };
 
 struct cassandra_counters {
@@ -153,8 +162,7 @@ struct cassandra_store {
 	char keyspace[KEYSPACE_SIZE];
 	char *texts[_STATEMENT_COUNT];
 	int64_t retention_days;
-	struct expiry expiries[EXPIRIES_MAX]; /* the shorter ones of earlier times */
-	size_t expiry_count;
+	struct expiry_state expiry; /* maintenance's alone */
 
 	pthread_mutex_t append_lock; /* commits; taken before `lock` */
 	struct digester digester;
@@ -182,9 +190,19 @@ int cassandra_corrupt(struct cassandra_store *store, const char *what, struct er
 /* schema.c */
 MUST_CHECK int schema_open(struct cassandra_store *store,
 	const struct cassandra_store_options *options, struct error *err);
+MUST_CHECK int schema_set_expiry(struct cassandra_store *store, int64_t seconds, struct error *err);
 
+/* expiry.c: seconds that rows live; 0: for ever. */
+int64_t expiry_wanted(const struct cassandra_store *store);
+/* A table has this one. */
+void expiry_found(struct cassandra_store *store, int64_t seconds);
+/* Reads what it was before. */
+MUST_CHECK int expiry_load(struct cassandra_store *store, struct error *err);
+/* Gives the tables the one that is wanted: if it is shorter, only if that may be. */
+MUST_CHECK int expiry_settle(
+	struct cassandra_store *store, int64_t now_ms, bool may_shorten, struct error *err);
 /* What was written before may have expired by now; INT64_MIN: nothing has. */
-int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_ms);
+int64_t expiry_gone_before(const struct cassandra_store *store, int64_t now_ms);
 
 /* statements.c: statements on their way, with all that they point to. */
 struct statements {

@@ -17,15 +17,10 @@ enum {
 	SCHEMA_TEXT_MAX = 4096,
 	/* A node may wait a minute before it asks another one for what that has made. */
 	AGREEMENT_MS = 120 * 1000,
-	/* Databases before 5.0 know no expiry after January 2038. */
-	EXPIRY_DAYS_MAX = 5 * 366,
 	WINDOWS = 30, /* so many files are enough: each holds what was written in one */
 	DAY_SECONDS = 24 * 60 * 60,
 	HINTS_SECONDS = 4 * 60 * 60, /* nothing is deleted, only late hints matter */
 };
-
-/* Records of times when rows expired sooner than they do now. */
-#define EXPIRY_KEY "expiry:"
 
 /* The retention of these is by expiry. */
 #define EXPIRES "default_time_to_live = %" PRId64 " AND gc_grace_seconds = %d"
@@ -35,6 +30,10 @@ static const struct {
 	bool expires, is_by_time;
 	const char *columns;
 } tables[] = {
+	/* The first one says in which format the others are. */
+	{ "records", false, false,
+		"kind text, key text, size int, value blob, digest blob, "
+		"PRIMARY KEY ((kind), key)" },
 	{ "readings", true, true,
 		"host text, quarter timestamp, slot int, at timestamp, digest blob, readings blob, "
 		"PRIMARY KEY ((host, quarter), slot, at, digest)" },
@@ -56,9 +55,6 @@ static const struct {
 		"part int, worker text, spool text, host text, sequence bigint, "
 		"first timestamp, until timestamp, heard timestamp, "
 		"PRIMARY KEY ((part), worker, spool)" },
-	{ "records", false, false,
-		"kind text, key text, size int, value blob, digest blob, "
-		"PRIMARY KEY ((kind), key)" },
 	{ "record_parts", false, false,
 		"digest blob, part int, value blob, PRIMARY KEY ((digest), part)" },
 };
@@ -298,16 +294,9 @@ static int write_id(struct cassandra_store *store, struct buffer *to, const char
 	return 0;
 }
 
-static int64_t expiry_seconds(const struct cassandra_store *store)
-{
-	int64_t days = store->retention_days + EXPIRY_MARGIN_DAYS;
-
-	return store->retention_days && days <= EXPIRY_DAYS_MAX ? days * DAY_SECONDS : 0;
-}
-
 static int64_t window_days(const struct cassandra_store *store)
 {
-	int64_t days = expiry_seconds(store) / DAY_SECONDS;
+	int64_t days = expiry_wanted(store) / DAY_SECONDS;
 
 	return days ? (days + WINDOWS - 1) / WINDOWS : 7;
 }
@@ -322,7 +311,7 @@ static int make_table(struct cassandra_store *store, size_t table, struct error 
 		tables[table].name, tables[table].columns);
 	r = write_id(store, &text, tables[table].name);
 	if (tables[table].expires)
-		buffer_print(&text, " AND " EXPIRES, expiry_seconds(store), HINTS_SECONDS);
+		buffer_print(&text, " AND " EXPIRES, expiry_wanted(store), HINTS_SECONDS);
 	if (tables[table].is_by_time)
 		buffer_print(&text,
 			" AND compaction = {'class': 'TimeWindowCompactionStrategy',"
@@ -333,80 +322,14 @@ static int make_table(struct cassandra_store *store, size_t table, struct error 
 	return r == 0 ? execute(store, &text, NULL, err) : r;
 }
 
-/* What was written until now expires as it was to: that there was a shorter time is remembered. */
-static int note_shorter(
-	struct cassandra_store *store, int64_t seconds, int64_t now_ms, struct error *err)
-{
-	char key[64];
-
-	snprintf(key, sizeof(key), EXPIRY_KEY "%013" PRId64, now_ms);
-	return ledger_advance(store, key, seconds, err);
-}
-
-/* retention_days may have changed; it then holds for what is written from now on. */
-static int set_expiry(struct cassandra_store *store, size_t table, struct error *err)
-{
-	CLEANUP(buffer_deinit) struct buffer text;
-
-	buffer_init(&text, SCHEMA_TEXT_MAX);
-	buffer_print(&text, "ALTER TABLE \"%s\".%s WITH default_time_to_live = %" PRId64,
-		store->keyspace, tables[table].name, expiry_seconds(store));
-	return execute(store, &text, NULL, err);
-}
-
-/* -1: there is no such table. */
-static int64_t known_expiry(struct cassandra_store *store, struct cql_result *result, size_t table)
-{
-	struct cql_result *row = result;
-	char name[64];
-	int32_t expiry;
-
-	while (cql_result_next(row))
-		if (cql_read_text(cql_result_value(row, 0), name, sizeof(name)) == 0 &&
-			strcmp(name, tables[table].name) == 0)
-			return cql_read_int(cql_result_value(row, 1), &expiry) == 0 ? expiry : 0;
-	return -1;
-}
-
-/* 0 is never. */
-static bool is_shorter(int64_t seconds, int64_t than)
-{
-	return seconds && (!than || seconds < than);
-}
-
-static int look_at_table(struct cassandra_store *store, size_t table, int64_t now_ms, bool *changed,
-	struct error *err)
-{
-	CLEANUP(cql_result_free) struct cql_result *result = NULL;
-	CLEANUP(buffer_deinit) struct buffer text;
-	int64_t expiry;
-	int r;
-
-	buffer_init(&text, SCHEMA_TEXT_MAX);
-	buffer_print(&text,
-		"SELECT table_name, default_time_to_live FROM system_schema.tables"
-		" WHERE keyspace_name = '%s'",
-		store->keyspace);
-	r = execute(store, &text, &result, err);
-	if (r != 0)
-		return r;
-	expiry = known_expiry(store, result, table);
-	*changed = true;
-	if (expiry < 0)
-		return make_table(store, table, err);
-	*changed = tables[table].expires && expiry != expiry_seconds(store);
-	if (*changed && is_shorter(expiry, expiry_seconds(store)))
-		r = note_shorter(store, expiry, now_ms, err);
-	return r == 0 && *changed ? set_expiry(store, table, err) : r;
-}
-
-static int check_format(struct cassandra_store *store, struct error *err)
+/* Only on a new keyspace is there none. */
+static int check_format(struct cassandra_store *store, bool may_write, struct error *err)
 {
 	int64_t format = 0;
 	int r = ledger_read_number(store, "format", &format, err);
 
 	if (r == 0 && format == 0)
-		return ledger_advance(store, "format", STORE_FORMAT, err);
+		return may_write ? ledger_advance(store, "format", STORE_FORMAT, err) : 0;
 	if (r == 0 && format != STORE_FORMAT)
 		return error_set(err, -EPROTO,
 			"its tables were made in format %" PRId64
@@ -415,36 +338,76 @@ static int check_format(struct cassandra_store *store, struct error *err)
 	return r;
 }
 
-static int take_expiry(void *context, const struct store_record *record)
+int schema_set_expiry(struct cassandra_store *store, int64_t seconds, struct error *err)
 {
-	struct cassandra_store *store = context;
-	char text[32] = "";
-	int64_t seconds = 0;
-	struct expiry expiry;
+	int r = 0;
 
-	if (store->expiry_count == EXPIRIES_MAX || record->size >= sizeof(text))
-		return 1;
-	memcpy(text, record->value, record->size);
-	if (text_to_i64(text, &seconds) < 0 ||
-		text_to_i64(record->key + strlen(EXPIRY_KEY), &expiry.changed_ms) < 0)
-		return 0;
-	expiry.after_ms = seconds * 1000;
-	store->expiries[store->expiry_count++] = expiry;
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(tables) && r == 0; i++) {
+		CLEANUP(buffer_deinit) struct buffer text;
+
+		buffer_init(&text, SCHEMA_TEXT_MAX);
+		buffer_print(&text, "ALTER TABLE \"%s\".%s WITH default_time_to_live = %" PRId64,
+			store->keyspace, tables[i].name, seconds);
+		if (tables[i].expires)
+			r = execute(store, &text, NULL, err);
+	}
+	return r;
 }
 
-int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_ms)
+/* Which tables there are. */
+struct found {
+	bool tables[ARRAY_SIZE(tables)];
+	size_t count;
+};
+
+static void take_table(
+	struct cassandra_store *store, const struct cql_result *row, struct found *found)
 {
-	int64_t seconds = expiry_seconds(store);
-	int64_t before_ms = seconds ? now_ms - seconds * 1000 : INT64_MIN;
+	int32_t expiry;
+	char name[64];
 
-	for (size_t i = 0; i < store->expiry_count; i++) {
-		const struct expiry *expiry = &store->expiries[i];
-		int64_t gone_ms = MIN_OF(expiry->changed_ms, now_ms - expiry->after_ms);
+	if (cql_read_text(cql_result_value(row, 0), name, sizeof(name)) != 0 ||
+		cql_read_int(cql_result_value(row, 1), &expiry) != 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		if (strcmp(name, tables[i].name) == 0) {
+			found->tables[i] = true;
+			found->count++;
+			if (tables[i].expires)
+				expiry_found(store, expiry);
+		}
+}
 
-		before_ms = MAX_OF(before_ms, gone_ms);
-	}
-	return before_ms;
+static int find_tables(struct cassandra_store *store, struct found *found, struct error *err)
+{
+	CLEANUP(cql_result_free) struct cql_result *result = NULL;
+	CLEANUP(buffer_deinit) struct buffer text;
+	int r;
+
+	buffer_init(&text, SCHEMA_TEXT_MAX);
+	buffer_print(&text,
+		"SELECT table_name, default_time_to_live FROM system_schema.tables"
+		" WHERE keyspace_name = '%s'",
+		store->keyspace);
+	r = execute(store, &text, &result, err);
+	while (r == 0 && cql_result_next(result))
+		take_table(store, result, found);
+	return r;
+}
+
+/* What another version made is left as it is. */
+static int make_tables(struct cassandra_store *store, bool *changed, struct error *err)
+{
+	struct found found = { .count = 0 };
+	int r = find_tables(store, &found, err);
+
+	if (r == 0 && found.tables[0])
+		r = check_format(store, false, err);
+	for (size_t i = 0; i < ARRAY_SIZE(tables) && r == 0; i++)
+		if (!found.tables[i])
+			r = make_table(store, i, err);
+	*changed = *changed || found.count < ARRAY_SIZE(tables);
+	return r;
 }
 
 /* CQL_UNAVAILABLE besides: a node does not know yet what another one has just made, which the node
@@ -452,22 +415,33 @@ int64_t schema_expired_before(const struct cassandra_store *store, int64_t now_m
 static int make_all(struct cassandra_store *store, const struct cassandra_store_options *options,
 	struct error *err)
 {
-	bool is_any = false;
-	int r = make_keyspace(store, options->replication, &is_any, err);
+	bool changed = false;
+	int r = make_keyspace(store, options->replication, &changed, err);
 
-	for (size_t i = 0; i < ARRAY_SIZE(tables) && r == 0; i++) {
-		bool changed = false;
-
-		r = look_at_table(store, i, options->now_ms, &changed, err);
-		is_any = is_any || changed;
-	}
-	if (r == 0 && is_any)
+	if (r == 0)
+		r = make_tables(store, &changed, err);
+	if (r == 0 && changed)
 		r = cql_schema_agreement(store->session, AGREEMENT_MS, err);
 	if (r == 0)
-		r = check_format(store, err);
+		r = check_format(store, true, err);
 	if (r == 0)
-		r = ledger_own(store, EXPIRY_KEY, take_expiry, store, err);
-	return r == -EIO && is_any ? CQL_UNAVAILABLE : r;
+		r = expiry_load(store, err);
+	if (r == 0 && options->access == CASSANDRA_SERVES)
+		r = expiry_settle(store, options->now_ms, false, err);
+	return r == -EIO && changed ? CQL_UNAVAILABLE : r;
+}
+
+static int find_all(struct cassandra_store *store, struct error *err)
+{
+	struct found found = { .count = 0 };
+	int r = find_tables(store, &found, err);
+
+	if (r == 0 && found.count < ARRAY_SIZE(tables))
+		return error_set(
+			err, -ENOENT, "kanyun has no tables in a keyspace '%s'", store->keyspace);
+	if (r == 0)
+		r = check_format(store, false, err);
+	return r == 0 ? expiry_load(store, err) : r;
 }
 
 int schema_open(struct cassandra_store *store, const struct cassandra_store_options *options,
@@ -486,5 +460,8 @@ int schema_open(struct cassandra_store *store, const struct cassandra_store_opti
 		r = cql_session_new(&cql, &store->session, err);
 	if (r == 0)
 		r = cql_session_wait(store->session, options->wait_ms, err);
-	return r == 0 ? make_all(store, options, err) : r;
+	if (r != 0)
+		return r;
+	return options->access == CASSANDRA_READS ? find_all(store, err)
+						  : make_all(store, options, err);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -14,8 +15,8 @@ enum { WAIT_MS = 10 * 1000, SEAL_AFTER_MS = 20 * 60 * 1000 };
 #define SQLITE_PREFIX    "sqlite:"
 #define CASSANDRA_PREFIX "cassandra:"
 
-static int open_cassandra(
-	const struct config *config, const char *place, struct store **ret_store, struct error *err)
+static int open_cassandra(const struct config *config, const char *place, bool only_reads,
+	struct store **ret_store, struct error *err)
 {
 	struct cassandra_store_options options = cassandra_options_of(config);
 	char hosts[CONFIG_VALUE_MAX];
@@ -29,22 +30,30 @@ static int open_cassandra(
 		options.keyspace = slash + 1;
 	}
 	options.cql.hosts = hosts;
+	options.access = only_reads ? CASSANDRA_READS : CASSANDRA_FILLS;
 	options.wait_ms = WAIT_MS;
 	options.now_ms = clock_wall_ms(clock_system());
 	return cassandra_store_new(&options, ret_store, err);
 }
 
-int named_store_new(
-	const struct config *config, const char *name, struct store **ret_store, struct error *err)
+static int open_sqlite(
+	const char *directory, bool only_reads, struct store **ret_store, struct error *err)
 {
-	if (strncmp(name, SQLITE_PREFIX, strlen(SQLITE_PREFIX)) == 0) {
-		const struct sqlite_store_options options = { name + strlen(SQLITE_PREFIX),
-			SEAL_AFTER_MS };
+	const struct sqlite_store_options options = { directory, SEAL_AFTER_MS };
 
-		return sqlite_store_new(&options, ret_store, err);
-	}
+	if (only_reads && access(directory, F_OK) < 0)
+		return error_set(err, -errno, "'%s': %s", directory, strerror(errno));
+	return sqlite_store_new(&options, ret_store, err);
+}
+
+int named_store_new(const struct config *config, const char *name, bool only_reads,
+	struct store **ret_store, struct error *err)
+{
+	if (strncmp(name, SQLITE_PREFIX, strlen(SQLITE_PREFIX)) == 0)
+		return open_sqlite(name + strlen(SQLITE_PREFIX), only_reads, ret_store, err);
 	if (strncmp(name, CASSANDRA_PREFIX, strlen(CASSANDRA_PREFIX)) == 0)
-		return open_cassandra(config, name + strlen(CASSANDRA_PREFIX), ret_store, err);
+		return open_cassandra(
+			config, name + strlen(CASSANDRA_PREFIX), only_reads, ret_store, err);
 	return error_set(err, -EINVAL,
 		"'%s' is no store; expected sqlite:DIRECTORY or cassandra:HOSTS/KEYSPACE", name);
 }
