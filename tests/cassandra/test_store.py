@@ -3,6 +3,7 @@
 """kanyun-server with store = cassandra."""
 
 import datetime
+import hashlib
 import itertools
 import json
 import os
@@ -262,6 +263,38 @@ def test_a_person_sees_an_instances_values_by_the_specifications_names(start, ca
         assert [row.value for row in rows] == [2, 4, 6]
         rows = theirs.execute(f"SELECT * FROM {server.keyspace}.cpu").all()
         assert [row.value for row in rows] == [7, 14, 21]
+
+
+@pytest.mark.parametrize("one, other", [
+    (b"zz", b"aaaaa"),
+    (b"z" * 2_000_000, b"a" * 600_000),
+    (b"a" * 2_000_000, b"z" * 600_000),
+    (b"z", b"a" * 600_000)], ids=["small", "large", "others", "both"])
+def test_of_two_records_of_the_same_moment_one_is_kept_whole(start, cassandra, one, other):
+    """Two servers wrote them together: of each column the larger value stays."""
+    server = start(CassandraServer, cassandra)
+    part_size = 512 * 1024
+
+    def put(made, key, value):
+        digest = hashlib.sha256(value).digest()[:16]
+        is_large = len(value) > part_size
+        for part in range(0, len(value) if is_large else 0, part_size):
+            made.execute(f"INSERT INTO {server.keyspace}.record_parts (digest, part, value) "
+                         "VALUES (%s, %s, %s)",
+                         (digest, part // part_size, value[part:part + part_size]))
+        made.execute(f"INSERT INTO {server.keyspace}.records "
+                     f"(kind, key, size, {'digest' if is_large else 'value'}) "
+                     "VALUES ('fruit', %s, %s, %s) USING TIMESTAMP 1000",
+                     (key, len(value), digest if is_large else value))
+
+    with session(cassandra) as made:
+        for key, values in (("forth", (one, other)), ("back", (other, one))):
+            for value in values:
+                put(made, key, value)
+    reader = harness.Reader(server.questions.ask("store.records", kind="fruit", prefix="")[1])
+    back, forth = ([reader.text() for _ in range(3)] for _ in range(2))
+    assert (back[1], forth[1]) == ("back", "forth")
+    assert back[2] == forth[2] and back[2].encode() in (one, other)
 
 
 def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):
