@@ -115,6 +115,18 @@ static int note_expiry(struct cassandra_store *store, int64_t now_ms, struct err
 	return r == 0 ? advance_kept_from(store, gone_ms, err) : r;
 }
 
+/* This server's clock may be behind that of one which summarizes days. */
+static int follow_tidied(struct cassandra_store *store, int64_t now_ms, struct error *err)
+{
+	int64_t tidied_ms = now_ms;
+	int r = ledger_read_number(store, TIDIED, &tidied_ms, err);
+
+	pthread_mutex_lock(&store->lock);
+	store->tidied_ms = MAX_OF(store->tidied_ms, MAX_OF(tidied_ms, now_ms));
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
 /* Rows expire by themselves: what is left is to stop showing them before they do, and to summarize
  * days. */
 static int cassandra_maintain(
@@ -125,8 +137,9 @@ static int cassandra_maintain(
 
 	pthread_mutex_lock(&store->lock);
 	r = recent_forget(store, now_ms - RECENT_MS);
-	store->tidied_ms = MAX_OF(store->tidied_ms, now_ms);
 	pthread_mutex_unlock(&store->lock);
+	if (r == 0)
+		r = follow_tidied(store, now_ms, err);
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = advance_kept_from(store, keep_from_ms, err);
 	if (r == 0)
