@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """kanyun-server with store = cassandra."""
 
+import contextlib
 import datetime
 import hashlib
 import itertools
@@ -11,6 +12,8 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
+import uuid
 
 import pytest
 
@@ -208,6 +211,85 @@ def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
             cassandra.process.signal(signal.SIGCONT)
         peer.wait_ack(2)
     assert samples(server) == expected([1, 2])
+
+
+@contextlib.contextmanager
+def silenced(node):
+    """It takes connections and requests, and answers none."""
+    node.process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        node.process.signal(signal.SIGCONT)
+
+
+def assert_ends_unanswered(server, what):
+    """It does not wait until the node would have answered too late."""
+    server.stop()
+    server.wait_line(f"{what}.*: (the connection was given up|the session was stopped)")
+    assert not server.count_lines("in time|does not answer")
+
+
+def test_it_ends_though_no_node_answers_its_writer(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+        with silenced(cassandra):
+            peer.send_enveloped("3", reading(2), 2)
+            server.wait_counter("queued", 1)
+            assert_ends_unanswered(server, "cannot append to the store")
+    server = start(CassandraServer, cassandra, keyspace=server.keyspace)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(2), 2)
+        peer.wait_ack(2)
+    assert samples(server) == expected([1, 2])
+
+
+def test_it_ends_though_its_loop_waits_for_a_node(start, cassandra):
+    port = harness.free_ports(1)
+    server = start(CassandraServer, cassandra, f"server.http_port={port}")
+    url = f"http://127.0.0.1:{port}/metrics"  # which the loop has no part in
+    with silenced(cassandra), Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)  # of a spool that the store is asked about
+        until(lambda: b"kanyun_server_messages_total 1\n" in urllib.request.urlopen(
+            url, timeout=harness.TIMEOUT).read(), "it comes")
+        assert_ends_unanswered(server, "a message cannot be taken now")
+
+
+def test_it_ends_though_no_node_answers_while_it_makes_its_tables(start, cassandra):
+    mark = len(cassandra.process.lines)
+    server = start(CassandraServer, cassandra, wait=False)
+    cassandra.process.wait_line(f"Initializing {server.keyspace}", mark)
+    with silenced(cassandra):
+        assert_ends_unanswered(server, "cannot open the store")
+    assert not server.endpoints
+
+
+@contextlib.contextmanager
+def disagreeing(node):
+    """It tells of a node elsewhere, whose schema stays another one."""
+    other = "127.0.0.77"
+    with session(node) as made:
+        made.execute("INSERT INTO system.peers (peer, rpc_address, data_center, rack, host_id, "
+                     "schema_version, release_version, tokens) VALUES (%s, %s, 'elsewhere', "
+                     "'rack1', %s, %s, '5.0.0', {'77'})",
+                     (other, other, uuid.uuid4(), uuid.uuid4()))
+    try:
+        yield
+    finally:
+        with session(node) as made:
+            made.execute("DELETE FROM system.peers WHERE peer = %s", [other])
+
+
+def test_it_ends_though_the_nodes_do_not_agree_on_its_tables(start, cassandra):
+    """It would wait for two minutes."""
+    with disagreeing(cassandra):
+        mark = len(cassandra.process.lines)
+        server = start(CassandraServer, cassandra, wait=False)
+        cassandra.process.wait_line(f"Creating replication strategy {server.keyspace}", mark)
+        assert_ends_unanswered(server, "cannot open the store")
+    assert not server.endpoints
 
 
 def test_a_server_waits_for_cassandra(start, tmp_path_factory, cassandra):

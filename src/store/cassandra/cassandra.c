@@ -181,6 +181,11 @@ static void cassandra_counters(struct store *base, store_counter_fn each, void *
 	each(context, "cql_nodes_connected", cql.nodes_connected);
 }
 
+static void cassandra_interrupt(struct store *base)
+{
+	cql_session_stop(of(base)->session);
+}
+
 static void cassandra_close(struct store *base)
 {
 	struct cassandra_store *store = of(base);
@@ -209,6 +214,7 @@ static const struct store_ops cassandra_ops = { .name = "cassandra",
 	.survey = cassandra_survey,
 	.latest = cassandra_latest,
 	.maintain = cassandra_maintain,
+	.interrupt = cassandra_interrupt,
 	.counters = cassandra_counters,
 	.close = cassandra_close };
 
@@ -248,6 +254,8 @@ int cassandra_store_new(
 	buffer_init(&store->bundle, BUNDLE_BYTES + READING_BYTES_MAX + INSTANCE_ID_SIZE + 16);
 	r = open_all(store, options, err);
 	if (r != 0) {
+		if (options->on_opening)
+			options->on_opening(options->context, NULL);
 		cassandra_close(&store->store);
 		return r;
 	}
