@@ -217,8 +217,7 @@ static enum admission_outcome take_enveloped(
 	if (r == MESSAGE_REFUSED)
 		return decode(taking, ret_item);
 	if (r == 0)
-		r = peers_find(admission->peers, &envelope,
-			clock_monotonic_ms(admission->options.clock), &taking->peer, &err);
+		r = peers_find(admission->peers, &envelope, &taking->peer, &err);
 	if (r != 0)
 		return drop(admission, r, &err);
 	*ret_peer = taking->peer;
@@ -284,7 +283,7 @@ int admission_new(const struct admission_options *options, struct admission **re
 		return -ENOMEM;
 	admission->options = *options;
 	arena_init(&admission->arena, ENVELOPE_MEMORY_MAX);
-	r = peers_new(options->store, &admission->peers);
+	r = peers_new(options->store, options->clock, &admission->peers);
 	if (r < 0) {
 		admission_free(admission);
 		return r;

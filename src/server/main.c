@@ -12,8 +12,10 @@
  *     watch.c        HTTP: what Prometheus is told of all of it
  *     maintenance.c  the thread that packs and deletes
  *     opening.c      the store that the configuration names
+ *     ending.c       the thread that sees to it that the end comes soon
  *
- * Parts are started in the order below and ended in the reverse one. */
+ * Parts are started in the order below and ended in the reverse one, but for the writer, whose
+ * thread ends first: what came is stored while there is time. */
 
 #include <czmq.h>
 #include <errno.h>
@@ -28,6 +30,7 @@
 #include "http/scrape.h"
 #include "model/settings.h"
 #include "server/answers.h"
+#include "server/ending.h"
 #include "server/intake.h"
 #include "server/maintenance.h"
 #include "server/opening.h"
@@ -43,6 +46,7 @@ struct server {
 	struct program *program;
 	zloop_t *loop;
 	struct signals *signals;
+	struct ending *ending;
 	struct store *store;
 	size_t damaged_days;
 	struct writer *writer;
@@ -150,18 +154,31 @@ static int start_scrape(struct server *server, struct error *err)
 	return options.port ? scrape_new(&options, &server->scrape, err) : 0;
 }
 
-/* OPENING_ENDED: a signal came first. */
-static int start(struct server *server, struct error *err)
+static int start_store(struct server *server, struct error *err)
+{
+	int r = opening_store(
+		server->loop, server->program->config, server->ending, &server->store, err);
+
+	return r == 0 ? note_damage(server, err) : r;
+}
+
+static int start_loop(struct server *server, struct error *err)
 {
 	int r;
 
 	server->loop = zloop_new();
 	r = server->loop ? signals_new(server->loop, on_user_signal, server, &server->signals, err)
 			 : -ENOMEM;
+	return r == 0 ? ending_new(&server->ending, err) : r;
+}
+
+/* OPENING_ENDED: a signal came first. */
+static int start(struct server *server, struct error *err)
+{
+	int r = start_loop(server, err);
+
 	if (r == 0)
-		r = opening_store(server->loop, server->program->config, &server->store, err);
-	if (r == 0)
-		r = note_damage(server, err);
+		r = start_store(server, err);
 	if (r == 0)
 		r = start_writer(server, err);
 	if (r == 0)
@@ -175,19 +192,21 @@ static int start(struct server *server, struct error *err)
 			&server->maintenance, err);
 	if (r == 0)
 		r = start_scrape(server, err);
-	return r;
+	return r < 0 && ending_is_over(server->ending) ? (int)OPENING_ENDED : r;
 }
 
 static void stop(struct server *server)
 {
+	ending_begin(server->ending);
+	writer_finish(server->writer); /* it still reads the names of the intake's peers */
 	scrape_free(server->scrape);
 	maintenance_free(server->maintenance);
 	responder_free(server->responder);
 	presence_free(server->presence);
-	writer_finish(server->writer); /* it still reads the names of the intake's peers */
 	intake_free(server->intake);
 	writer_free(server->writer);
 	workers_free(server->workers);
+	ending_free(server->ending);
 	store_free(server->store);
 	zloop_destroy(&server->loop);
 	signals_free(server->signals);

@@ -32,28 +32,40 @@ static bool pause_ms(zloop_t *loop, size_t ms)
 	return is_over;
 }
 
-static int open_cassandra(const struct config *config, struct store **ret_store, struct error *err)
+static void watch(void *context, struct store *store)
+{
+	ending_watch(context, store);
+}
+
+static int open_cassandra(const struct config *config, struct ending *ending,
+	struct store **ret_store, struct error *err)
 {
 	struct cassandra_store_options options = cassandra_options_of(config);
 
 	options.wait_ms = WAIT_MS;
 	options.now_ms = clock_wall_ms(clock_system());
+	options.on_opening = watch;
+	options.context = ending;
 	return cassandra_store_new(&options, ret_store, err);
 }
 
-static int wait_for_cassandra(
-	zloop_t *loop, const struct config *config, struct store **ret_store, struct error *err)
+static int wait_for_cassandra(zloop_t *loop, const struct config *config, struct ending *ending,
+	struct store **ret_store, struct error *err)
 {
 	size_t delay_ms = RETRY_FIRST_MS;
 	bool waited = false;
 	int r;
 
 	for (;;) {
-		r = open_cassandra(config, ret_store, err);
+		r = open_cassandra(config, ending, ret_store, err);
 		/* -EIO: refused, as by a node that does not know yet of the tables that another
 		 * one has just made. */
 		if (r != STORE_UNAVAILABLE && r != -EIO)
 			break;
+		if (ending_is_over(ending)) {
+			log_warning("%s", error_text(err, -EIO));
+			return OPENING_ENDED;
+		}
 		if (!waited)
 			log_warning("%s; waiting until it can be", error_text(err, -EIO));
 		waited = true;
@@ -76,14 +88,14 @@ static int open_sqlite(const struct config *config, struct store **ret_store, st
 	return sqlite_store_new(&options, ret_store, err);
 }
 
-int opening_store(
-	zloop_t *loop, const struct config *config, struct store **ret_store, struct error *err)
+int opening_store(zloop_t *loop, const struct config *config, struct ending *ending,
+	struct store **ret_store, struct error *err)
 {
 	const char *name = config_text(config, "server", "store");
 
 	if (strcmp(name, "memory") == 0)
 		return memory_store_new(ret_store);
 	if (strcmp(name, "cassandra") == 0)
-		return wait_for_cassandra(loop, config, ret_store, err);
+		return wait_for_cassandra(loop, config, ending, ret_store, err);
 	return open_sqlite(config, ret_store, err);
 }

@@ -12,12 +12,13 @@
 
 struct peers {
 	struct store *store;
+	const struct clock *clock;
 	int64_t retry_ms; /* monotonic: the store failed, and is not asked before that */
 	zhashx_t *table;  /* topic -> struct peer */
 	struct buffer topic;
 };
 
-enum { TOPIC_SIZE_MAX = 8192, RETRY_AFTER_MS = 1000 };
+enum { TOPIC_SIZE_MAX = 8192, RETRY_AFTER_MIN_MS = 1000 };
 
 static void destroy_peer(void **item)
 {
@@ -32,13 +33,14 @@ static void destroy_peer(void **item)
 	*item = NULL;
 }
 
-int peers_new(struct store *store, struct peers **ret_peers)
+int peers_new(struct store *store, const struct clock *clock, struct peers **ret_peers)
 {
 	struct peers *peers = calloc(1, sizeof(*peers));
 
 	if (!peers)
 		return -ENOMEM;
 	peers->store = store;
+	peers->clock = clock;
 	buffer_init(&peers->topic, TOPIC_SIZE_MAX);
 	peers->table = zhashx_new();
 	if (!peers->table) {
@@ -109,16 +111,20 @@ static int ask_store(struct peers *peers, struct peer *peer, struct error *err)
 	return 0;
 }
 
-/* A store that is away answers late: the loop must not wait for that with every message. */
-static int recall(struct peers *peers, struct peer *peer, int64_t now_ms, struct error *err)
+/* A store that is away answers late: the loop must not wait for that with every message, nor more
+ * than half of the time. */
+static int recall(struct peers *peers, struct peer *peer, struct error *err)
 {
+	int64_t begin_ms = clock_monotonic_ms(peers->clock), end_ms;
 	int r;
 
-	if (now_ms < peers->retry_ms)
+	if (begin_ms < peers->retry_ms)
 		return error_set(err, STORE_UNAVAILABLE, "the store did not answer just now");
 	r = ask_store(peers, peer, err);
-	if (r != 0)
-		peers->retry_ms = now_ms + RETRY_AFTER_MS;
+	if (r == 0)
+		return 0;
+	end_ms = clock_monotonic_ms(peers->clock);
+	peers->retry_ms = end_ms + MAX_OF(end_ms - begin_ms, (int64_t)RETRY_AFTER_MIN_MS);
 	return r;
 }
 
@@ -138,8 +144,8 @@ static struct peer *new_peer(const struct envelope *envelope, const char *topic)
 	return NULL;
 }
 
-static int add(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
-	struct peer **ret_peer, struct error *err)
+static int add(struct peers *peers, const struct envelope *envelope, struct peer **ret_peer,
+	struct error *err)
 {
 	struct peer *peer;
 	void *item;
@@ -150,7 +156,7 @@ static int add(struct peers *peers, const struct envelope *envelope, int64_t now
 	peer = new_peer(envelope, (const char *)peers->topic.bytes);
 	if (!peer)
 		return -ENOMEM;
-	r = recall(peers, peer, now_ms, err);
+	r = recall(peers, peer, err);
 	if (r == 0 && zhashx_insert(peers->table, peer->topic, peer) < 0)
 		r = -ENOMEM;
 	if (r != 0) {
@@ -180,14 +186,13 @@ struct store_source peer_source(const struct peer *peer)
 }
 
 /* The worker let a number go that did not come here: another server took it, or it is lost. */
-static int catch_up(
-	struct peers *peers, struct peer *peer, uint64_t oldest, int64_t now_ms, struct error *err)
+static int catch_up(struct peers *peers, struct peer *peer, uint64_t oldest, struct error *err)
 {
-	return oldest - 1 > peer->sequences.until ? recall(peers, peer, now_ms, err) : 0;
+	return oldest - 1 > peer->sequences.until ? recall(peers, peer, err) : 0;
 }
 
-int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
-	struct peer **ret_peer, struct error *err)
+int peers_find(struct peers *peers, const struct envelope *envelope, struct peer **ret_peer,
+	struct error *err)
 {
 	struct peer *peer;
 	int r;
@@ -199,11 +204,10 @@ int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now
 	if (r < 0)
 		return r;
 	peer = zhashx_lookup(peers->table, peers->topic.bytes);
-	r = peer ? catch_up(peers, peer, envelope->oldest, now_ms, err)
-		 : add(peers, envelope, now_ms, &peer, err);
+	r = peer ? catch_up(peers, peer, envelope->oldest, err) : add(peers, envelope, &peer, err);
 	if (r != 0)
 		return r;
-	peer->heard_ms = now_ms;
+	peer->heard_ms = clock_monotonic_ms(peers->clock);
 	*ret_peer = peer;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/macros.h"
 #include "server/frontier.h"
@@ -36,13 +37,13 @@ struct peer {
 
 struct peers;
 
-MUST_CHECK int peers_new(struct store *store, struct peers **ret_peers);
+MUST_CHECK int peers_new(struct store *store, const struct clock *clock, struct peers **ret_peers);
 struct peers *peers_free(struct peers *peers);
 
 /* The peer of an envelope, which knows of every number that the worker no longer keeps what became
  * of it, if anyone does; it lives until peers_forget. -ENOMEM, -ENOSPC if there are too many,
- * or what the store returned; STORE_UNAVAILABLE for a second after that. */
-MUST_CHECK int peers_find(struct peers *peers, const struct envelope *envelope, int64_t now_ms,
+ * or what the store returned; STORE_UNAVAILABLE for a second after that, or as long as it took. */
+MUST_CHECK int peers_find(struct peers *peers, const struct envelope *envelope,
 	struct peer **ret_peer, struct error *err);
 
 /* The worker said on which host it is; only its first word counts. 0 or -ENOMEM. */

@@ -498,39 +498,88 @@ static void what_is_lost_is_told_by_who_takes_over(void **state)
 	assert_gap_of(world, 4, 6);
 }
 
-static unsigned int questions;
+/* A store that does not answer. */
+static struct {
+	unsigned int questions;
+	struct clock_manual *clock;
+	int64_t takes_ms;
+} silent;
 
 static int fail_to_answer(struct store *store, const char *host, const char *worker,
 	store_source_fn each, void *context, struct error *err)
 {
-	questions++;
+	silent.questions++;
+	clock_manual_advance(silent.clock, silent.takes_ms);
 	return STORE_UNAVAILABLE;
+}
+
+/* Returns the operations before. */
+static const struct store_ops *silence(struct world *world, int64_t takes_ms)
+{
+	static struct store_ops failing;
+	const struct store_ops *working = world->store->ops;
+
+	failing = *working;
+	failing.sources = fail_to_answer;
+	world->store->ops = &failing;
+	silent.questions = 0;
+	silent.clock = &world->clock;
+	silent.takes_ms = takes_ms;
+	return working;
 }
 
 static void a_store_that_fails_is_not_asked_with_each_message(void **state)
 {
 	struct world *world = *state;
 	struct core *core = &world->cores[0];
-	const struct store_ops *working = world->store->ops;
-	struct store_ops failing = *working;
+	const struct store_ops *working;
 
 	pass(world, 1, true);
 	move(world, 1);
 	pass(world, 1, true);
-	failing.sources = fail_to_answer;
-	world->store->ops = &failing;
+	working = silence(world, 0);
 	for (uint64_t i = 0; i < 5; i++)
 		deliver(world, core, &(struct letter){ 3 + i, 3, 2 + i }, true);
-	assert_int_equal(questions, 1);
+	assert_int_equal(silent.questions, 1);
 	assert_int_equal(core->queued, 0);
 	clock_manual_advance(&world->clock, 1000);
 	deliver(world, core, &(struct letter){ 3, 3, 2 }, true);
-	assert_int_equal(questions, 2);
+	assert_int_equal(silent.questions, 2);
 	world->store->ops = working;
 	clock_manual_advance(&world->clock, 1000);
 	move(world, 0);
 	pass(world, 3, true);
 	assert_all_is_there_and_no_gap(world);
+}
+
+static void deliver_from(struct world *world, struct core *core, uint64_t sequence)
+{
+	deliver(world, core, &(struct letter){ sequence, sequence, sequence - 1 }, true);
+}
+
+static void a_store_that_fails_late_has_the_loop_at_most_half_of_the_time(void **state)
+{
+	struct world *world = *state;
+	struct core *core = &world->cores[0];
+	const struct store_ops *working;
+	int64_t begin_ms, end_ms;
+
+	pass(world, 1, true);
+	working = silence(world, 15000);
+	begin_ms = clock_monotonic_ms(&world->clock.clock);
+	for (uint64_t i = 0; i < 50; i++)
+		deliver_from(world, core, 3 + i);
+	assert_int_equal(silent.questions, 1);
+	clock_manual_advance(&world->clock, 14999);
+	deliver_from(world, core, 3);
+	assert_int_equal(silent.questions, 1);
+	clock_manual_advance(&world->clock, 1);
+	deliver_from(world, core, 3);
+	assert_int_equal(silent.questions, 2);
+	end_ms = clock_monotonic_ms(&world->clock.clock);
+	assert_int_equal(end_ms - begin_ms, 3 * 15000);
+	world->store->ops = working;
+	assert_int_equal(core->queued, 0);
 }
 
 /* One of everything that may happen. */
@@ -639,6 +688,9 @@ int main(void)
 			what_is_lost_is_told_by_who_takes_over, begin, finish),
 		cmocka_unit_test_setup_teardown(
 			a_store_that_fails_is_not_asked_with_each_message, begin, finish),
+		cmocka_unit_test_setup_teardown(
+			a_store_that_fails_late_has_the_loop_at_most_half_of_the_time, begin,
+			finish),
 		cmocka_unit_test_setup_teardown(
 			in_any_order_all_is_stored_once_and_there_is_no_gap, begin, finish),
 		cmocka_unit_test_setup_teardown(

@@ -1238,6 +1238,31 @@ static void the_nearest_neighbours_are_found_wherever_they_are(void **state)
 	}
 }
 
+/* Two servers: the other one's clock says that the day is not over. It was started before a day was
+ * summarized. */
+static void what_a_server_whose_clock_is_late_adds_to_a_day_is_known(void **state)
+{
+	struct fixture *fixture = *state, late = *fixture;
+	const int64_t edges[] = { BASE_MS, BASE_MS + TEST_DAY_MS };
+	struct store_scan scan = scan_of(METRIC_GROUP_CPU, 0, TEST_DAY_MS);
+	struct item item;
+
+	scan.edges_ms = edges;
+	scan.edge_count = ARRAY_SIZE(edges);
+	open_store(&late);
+	for (int64_t hour = 0; hour < 24; hour++) {
+		item = cpu_at(hour * HOUR_MS, hour);
+		append_at(fixture, BASE_MS + hour * HOUR_MS, &item, 1);
+	}
+	maintain(fixture, BASE_MS + TEST_DAY_MS + 3 * HOUR_MS, INT64_MIN);
+	assert_null(strstr(scan_text(fixture, &scan), " 43200000=12 ")); /* it is a summary */
+	maintain(&late, BASE_MS + 20 * HOUR_MS, INT64_MIN);
+	item = cpu_at(TEST_DAY_MS - 1000, 24);
+	append_at(&late, BASE_MS + 20 * HOUR_MS, &item, 1);
+	store_free(late.store);
+	assert_non_null(strstr(scan_text(fixture, &scan), " 86399000=24\n"));
+}
+
 static void a_second_owner_of_the_files_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1288,6 +1313,7 @@ int main(int argc, char **argv)
 		ON_DURABLE(a_restart_loses_nothing),
 		ON_DURABLE(a_row_that_later_commits_complete_outlives_the_first_ones_sealing),
 		ON_DURABLE(the_nearest_neighbours_are_found_wherever_they_are),
+		ON(cassandra, what_a_server_whose_clock_is_late_adds_to_a_day_is_known),
 		ON(sqlite, a_second_owner_of_the_files_is_refused),
 	};
 

@@ -147,6 +147,12 @@ int store_damaged(struct store *store, store_damage_fn each, void *context, stru
 	return store->ops->damaged ? store->ops->damaged(store, each, context, err) : 0;
 }
 
+void store_interrupt(struct store *store)
+{
+	if (store->ops->interrupt)
+		store->ops->interrupt(store);
+}
+
 void store_counters(struct store *store, store_counter_fn each, void *context)
 {
 	if (store->ops->counters)

@@ -215,6 +215,10 @@ struct store_ops {
 	/* What could not be read when the store was opened, by time. Optional. */
 	int (*damaged)(struct store *store, store_damage_fn each, void *context, struct error *err);
 
+	/* What is under way, and all that is asked from now on, ends with STORE_UNAVAILABLE, soon.
+	 * Optional: where nothing waits for others. */
+	void (*interrupt)(struct store *store);
+
 	/* Counters of what the backend did and holds. Optional. */
 	void (*counters)(struct store *store, store_counter_fn each, void *context);
 
@@ -248,6 +252,7 @@ MUST_CHECK int store_maintain(struct store *store, int64_t now_ms, int64_t keep_
 	bool *ret_more, struct error *err);
 MUST_CHECK int store_damaged(
 	struct store *store, store_damage_fn each, void *context, struct error *err);
+void store_interrupt(struct store *store);
 void store_counters(struct store *store, store_counter_fn each, void *context);
 
 /* The backends. */

@@ -2,7 +2,9 @@
 # SPDX-FileCopyrightText: The kanyun authors
 """kanyun-server with store = cassandra."""
 
+import contextlib
 import datetime
+import hashlib
 import itertools
 import json
 import os
@@ -11,6 +13,8 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
+import uuid
 
 import pytest
 
@@ -210,6 +214,85 @@ def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
     assert samples(server) == expected([1, 2])
 
 
+@contextlib.contextmanager
+def silenced(node):
+    """It takes connections and requests, and answers none."""
+    node.process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        node.process.signal(signal.SIGCONT)
+
+
+def assert_ends_unanswered(server, what):
+    """It does not wait until the node would have answered too late."""
+    server.stop()
+    server.wait_line(f"{what}.*: (the connection was given up|the session was stopped)")
+    assert not server.count_lines("in time|does not answer")
+
+
+def test_it_ends_though_no_node_answers_its_writer(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)
+        peer.wait_ack(1)
+        with silenced(cassandra):
+            peer.send_enveloped("3", reading(2), 2)
+            server.wait_counter("queued", 1)
+            assert_ends_unanswered(server, "cannot append to the store")
+    server = start(CassandraServer, cassandra, keyspace=server.keyspace)
+    with Peer(server) as peer:
+        peer.send_enveloped("3", reading(2), 2)
+        peer.wait_ack(2)
+    assert samples(server) == expected([1, 2])
+
+
+def test_it_ends_though_its_loop_waits_for_a_node(start, cassandra):
+    port = harness.free_ports(1)
+    server = start(CassandraServer, cassandra, f"server.http_port={port}")
+    url = f"http://127.0.0.1:{port}/metrics"  # which the loop has no part in
+    with silenced(cassandra), Peer(server) as peer:
+        peer.send_enveloped("3", reading(1), 1)  # of a spool that the store is asked about
+        until(lambda: b"kanyun_server_messages_total 1\n" in urllib.request.urlopen(
+            url, timeout=harness.TIMEOUT).read(), "it comes")
+        assert_ends_unanswered(server, "a message cannot be taken now")
+
+
+def test_it_ends_though_no_node_answers_while_it_makes_its_tables(start, cassandra):
+    mark = len(cassandra.process.lines)
+    server = start(CassandraServer, cassandra, wait=False)
+    cassandra.process.wait_line(f"Initializing {server.keyspace}", mark)
+    with silenced(cassandra):
+        assert_ends_unanswered(server, "cannot open the store")
+    assert not server.endpoints
+
+
+@contextlib.contextmanager
+def disagreeing(node):
+    """It tells of a node elsewhere, whose schema stays another one."""
+    other = "127.0.0.77"
+    with session(node) as made:
+        made.execute("INSERT INTO system.peers (peer, rpc_address, data_center, rack, host_id, "
+                     "schema_version, release_version, tokens) VALUES (%s, %s, 'elsewhere', "
+                     "'rack1', %s, %s, '5.0.0', {'77'})",
+                     (other, other, uuid.uuid4(), uuid.uuid4()))
+    try:
+        yield
+    finally:
+        with session(node) as made:
+            made.execute("DELETE FROM system.peers WHERE peer = %s", [other])
+
+
+def test_it_ends_though_the_nodes_do_not_agree_on_its_tables(start, cassandra):
+    """It would wait for two minutes."""
+    with disagreeing(cassandra):
+        mark = len(cassandra.process.lines)
+        server = start(CassandraServer, cassandra, wait=False)
+        cassandra.process.wait_line(f"Creating replication strategy {server.keyspace}", mark)
+        assert_ends_unanswered(server, "cannot open the store")
+    assert not server.endpoints
+
+
 def test_a_server_waits_for_cassandra(start, tmp_path_factory, cassandra):
     directory = tmp_path_factory.mktemp("late")
     late = Node(directory, cassandra.release, heap="256M")
@@ -263,6 +346,38 @@ def test_a_person_sees_an_instances_values_by_the_specifications_names(start, ca
         assert [row.value for row in rows] == [2, 4, 6]
         rows = theirs.execute(f"SELECT * FROM {server.keyspace}.cpu").all()
         assert [row.value for row in rows] == [7, 14, 21]
+
+
+@pytest.mark.parametrize("one, other", [
+    (b"zz", b"aaaaa"),
+    (b"z" * 2_000_000, b"a" * 600_000),
+    (b"a" * 2_000_000, b"z" * 600_000),
+    (b"z", b"a" * 600_000)], ids=["small", "large", "others", "both"])
+def test_of_two_records_of_the_same_moment_one_is_kept_whole(start, cassandra, one, other):
+    """Two servers wrote them together: of each column the larger value stays."""
+    server = start(CassandraServer, cassandra)
+    part_size = 512 * 1024
+
+    def put(made, key, value):
+        digest = hashlib.sha256(value).digest()[:16]
+        is_large = len(value) > part_size
+        for part in range(0, len(value) if is_large else 0, part_size):
+            made.execute(f"INSERT INTO {server.keyspace}.record_parts (digest, part, value) "
+                         "VALUES (%s, %s, %s)",
+                         (digest, part // part_size, value[part:part + part_size]))
+        made.execute(f"INSERT INTO {server.keyspace}.records "
+                     f"(kind, key, size, {'digest' if is_large else 'value'}) "
+                     "VALUES ('fruit', %s, %s, %s) USING TIMESTAMP 1000",
+                     (key, len(value), digest if is_large else value))
+
+    with session(cassandra) as made:
+        for key, values in (("forth", (one, other)), ("back", (other, one))):
+            for value in values:
+                put(made, key, value)
+    reader = harness.Reader(server.questions.ask("store.records", kind="fruit", prefix="")[1])
+    back, forth = ([reader.text() for _ in range(3)] for _ in range(2))
+    assert (back[1], forth[1]) == ("back", "forth")
+    assert back[2] == forth[2] and back[2].encode() in (one, other)
 
 
 def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):

@@ -116,6 +116,18 @@ static int note_expiry(struct cassandra_store *store, int64_t now_ms, struct err
 	return r == 0 ? advance_kept_from(store, gone_ms, err) : r;
 }
 
+/* This server's clock may be behind that of one which summarizes days. */
+static int follow_tidied(struct cassandra_store *store, int64_t now_ms, struct error *err)
+{
+	int64_t tidied_ms = now_ms;
+	int r = ledger_read_number(store, TIDIED, &tidied_ms, err);
+
+	pthread_mutex_lock(&store->lock);
+	store->tidied_ms = MAX_OF(store->tidied_ms, MAX_OF(tidied_ms, now_ms));
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
 /* Rows expire by themselves: what is left is to stop showing them before they do, and to summarize
  * days. */
 static int cassandra_maintain(
@@ -126,8 +138,9 @@ static int cassandra_maintain(
 
 	pthread_mutex_lock(&store->lock);
 	r = recent_forget(store, now_ms - RECENT_MS);
-	store->tidied_ms = MAX_OF(store->tidied_ms, now_ms);
 	pthread_mutex_unlock(&store->lock);
+	if (r == 0)
+		r = follow_tidied(store, now_ms, err);
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = advance_kept_from(store, keep_from_ms, err);
 	if (r == 0)
@@ -171,6 +184,11 @@ static void cassandra_counters(struct store *base, store_counter_fn each, void *
 	each(context, "cql_nodes_connected", cql.nodes_connected);
 }
 
+static void cassandra_interrupt(struct store *base)
+{
+	cql_session_stop(of(base)->session);
+}
+
 static void cassandra_close(struct store *base)
 {
 	struct cassandra_store *store = of(base);
@@ -199,6 +217,7 @@ static const struct store_ops cassandra_ops = { .name = "cassandra",
 	.survey = cassandra_survey,
 	.latest = cassandra_latest,
 	.maintain = cassandra_maintain,
+	.interrupt = cassandra_interrupt,
 	.counters = cassandra_counters,
 	.close = cassandra_close };
 
@@ -238,6 +257,8 @@ int cassandra_store_new(
 	buffer_init(&store->bundle, BUNDLE_BYTES + READING_BYTES_MAX + INSTANCE_ID_SIZE + 16);
 	r = open_all(store, options, err);
 	if (r != 0) {
+		if (options->on_opening)
+			options->on_opening(options->context, NULL);
 		cassandra_close(&store->store);
 		return r;
 	}

@@ -29,6 +29,10 @@ struct cassandra_store_options {
 	int64_t retention_days;  /* the database may forget what is some days older; 0: nothing */
 	int64_t wait_ms;         /* for a node, when it is opened */
 	int64_t now_ms;
+	/* May be NULL. Gets the store when it is about to wait for nodes, which store_interrupt
+	 * ends; and NULL before that store is freed because it cannot be opened. */
+	void (*on_opening)(void *context, struct store *store);
+	void *context;
 };
 
 /* Makes the keyspace and its tables if they are not there, and it may. A longer retention_days

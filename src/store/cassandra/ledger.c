@@ -275,10 +275,45 @@ static int gather_parts(
 	return statements_each_row(&statements, take_part, &question->value, err);
 }
 
+/* Whole, as the digest says. */
+static int check_parts(struct record_question *question, struct cql_value digest, struct error *err)
+{
+	const struct buffer *value = &question->value;
+	struct digester digester = { 0 };
+	struct digest of;
+	int r = buffer_check(value);
+
+	if (r == 0)
+		r = digester_init(&digester);
+	if (r == 0)
+		r = digester_of(&digester, value->bytes, value->size, &of);
+	digester_deinit(&digester);
+	if (r == 0 && memcmp(of.bytes, digest.bytes, DIGEST_SIZE) != 0)
+		r = cassandra_corrupt(question->store, "a record", err);
+	return r;
+}
+
+static int take_parts(struct record_question *question, struct cql_value digest,
+	struct store_record *record, struct error *err)
+{
+	int r;
+
+	if (digest.size != DIGEST_SIZE)
+		return cassandra_corrupt(question->store, "a record", err);
+	r = gather_parts(question, digest, err);
+	if (r == 0)
+		r = check_parts(question, digest, err);
+	record->value = question->value.bytes;
+	record->size = question->value.size;
+	return r;
+}
+
+/* Of two that were written in the same microsecond, Cassandra keeps the larger one of each column.
+ * So the size is taken as saying in which of the other columns the value is, which is of one. */
 static int tell_record(void *context, const struct cql_result *row, struct error *err)
 {
 	struct record_question *question = context;
-	struct cql_value value = cql_result_value(row, 2), digest = cql_result_value(row, 3);
+	struct cql_value value = cql_result_value(row, 2);
 	struct store_record record = { question->kind, question->key, value.bytes, 0 };
 	int32_t size;
 	int r = 0;
@@ -288,16 +323,14 @@ static int tell_record(void *context, const struct cql_result *row, struct error
 		return cassandra_corrupt(question->store, "a record", err);
 	if (strncmp(question->key, question->prefix, strlen(question->prefix)) != 0)
 		return STORE_STOPPED;
-	if (size > PART_SIZE) {
-		r = gather_parts(question, digest, err);
-		value.size = (int32_t)question->value.size;
-		record.value = question->value.bytes;
-	}
+	if (size > PART_SIZE)
+		r = take_parts(question, cql_result_value(row, 3), &record, err);
+	else if (cql_is_null(value))
+		r = cassandra_corrupt(question->store, "a record", err);
+	else
+		record.size = (size_t)value.size;
 	if (r != 0)
 		return r;
-	if (value.size != size)
-		return cassandra_corrupt(question->store, "a record", err);
-	record.size = (size_t)size;
 	return question->each(question->context, &record) == 0 ? 0 : STORE_FULL;
 }
 

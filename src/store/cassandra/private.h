@@ -177,7 +177,7 @@ struct cassandra_store {
 	size_t rest_count, rest_room;
 	uint64_t journal;
 	int64_t kept_from_ms; /* what is older is not shown any more */
-	int64_t tidied_ms;    /* the latest time of maintenance */
+	int64_t tidied_ms;    /* the latest time of maintenance, by any server's clock */
 	struct cassandra_counters counters;
 };
 

@@ -458,6 +458,8 @@ int schema_open(struct cassandra_store *store, const struct cassandra_store_opti
 	cql.keyspace = store->keyspace;
 	if (r == 0)
 		r = cql_session_new(&cql, &store->session, err);
+	if (r == 0 && options->on_opening)
+		options->on_opening(options->context, &store->store);
 	if (r == 0)
 		r = cql_session_wait(store->session, options->wait_ms, err);
 	if (r != 0)
