@@ -141,9 +141,10 @@ struct sweep {
 	int64_t until; /* the last finished day of the pass */
 	char **ids;
 	size_t count, next;
-	int64_t from;  /* of the instance at hand: days before this one are done */
-	bool is_old;   /* the last days of all are done; older ones follow */
-	bool is_swept; /* the pass is over */
+	size_t put_off; /* the last ones, which could not be reached when it was their turn */
+	int64_t from;   /* of the instance at hand: days before this one are done */
+	bool is_old;    /* the last days of all are done; older ones follow */
+	bool is_swept;  /* the pass is over */
 };
 
 struct cassandra_store {
