@@ -168,6 +168,16 @@ def test_a_quarter_of_a_day_may_hold_more_than_an_answer_of_cassandra(start, cas
     assert server.counters()["cql_disconnects"] == 0
 
 
+def test_many_rows_of_one_time_hide_nobody(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:  # eight of each slot
+        for number in range(1, 65):
+            peer.send_enveloped("3", reading(1, instance=f"{number:032x}"), number)
+        peer.wait_ack(64)
+    last = [instance["last"] for instance in server.instances().values()]
+    assert last == [BASE_MS + 10_000] * 64
+
+
 def test_rows_expire_and_none_is_deleted(start, cassandra):
     server = start(CassandraServer, cassandra)
     with Peer(server) as peer:
