@@ -114,7 +114,7 @@ static bool work(struct maintenance *maintenance)
 		return false;
 	}
 	log_limit_reset(&maintenance->trouble);
-	if (sweep && !more)
+	if (sweep) /* what else there is to do needs no list of all instances */
 		maintenance->swept_ms = now_ms;
 	return more;
 }

@@ -207,8 +207,8 @@ struct store_ops {
 	int (*latest)(struct store *store, const struct store_recent *recent, store_latest_fn each,
 		void *context, struct error *err);
 
-	/* Packs what has rested, deletes what is older than keep_from_ms, gives space back. Bounded
-	 * work; *ret_more says that there is more of it. Optional. */
+	/* Packs what has rested, deletes all that is older than keep_from_ms, gives space back.
+	 * Bounded work; *ret_more says that there is more to pack. Optional. */
 	int (*maintain)(struct store *store, int64_t now_ms, int64_t keep_from_ms, bool *ret_more,
 		struct error *err);
 

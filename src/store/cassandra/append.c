@@ -366,7 +366,7 @@ static int add_batch(struct appending *appending, const struct batch *batch)
 		r = add_info(appending, &batch->infos[i]);
 	if (r == 0)
 		r = filing_make(&appending->arena, batch, &filing);
-	appending->readings += filing.count;
+	appending->readings += filing.reading_count;
 	for (size_t i = 0; i < filing.count && r == 0; i++) {
 		r = note_reading(appending, &filing.all[i]);
 		if (r == 0)

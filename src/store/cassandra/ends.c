@@ -150,16 +150,16 @@ static int look_for_one(void *context, const struct cql_result *row, struct erro
 	return STORE_STOPPED;
 }
 
-/* Others of its slot were read later. */
+/* Others of its slot were read later, or are in so many rows of that very time. */
 static int look_deeper(struct search *search, const struct ending *ending, const struct slot *slot,
-	int64_t before_ms, struct error *err)
+	int64_t oldest_ms, struct error *err)
 {
 	CLEANUP(statements_deinit) struct statements statements;
 	int r;
 
 	search->ending = ending;
 	statements_init(&statements, search->store);
-	slot_ask_down(&statements, slot, before_ms);
+	slot_ask_down(&statements, slot, MIN_OF(oldest_ms, INT64_MAX - 1) + 1);
 	r = statements_each_row(&statements, look_for_one, search, err);
 	return r == STORE_STOPPED ? 0 : r;
 }

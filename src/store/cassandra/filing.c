@@ -2,7 +2,9 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 
 /* A message's readings as rows: those of one time and one slot together, and the rows of a
- * partition in batches. What a row holds, and so its name, depends on the message alone. */
+ * partition in batches. What a row holds, and so its name, depends on the message alone. A reading
+ * that would make a row too large is filed in pieces, each with some of its tuples: readings of one
+ * time complete each other. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +13,13 @@
 #include "base/checked.h"
 #include "store/cassandra/private.h"
 
-enum { ROWS_AT_ONCE = 1000, BATCH_BYTES = 1024 * 1024 };
+enum {
+	ROWS_AT_ONCE = 1000,
+	BATCH_BYTES = 1024 * 1024,
+	FILED_MAX = 1 << 24,
+	VALUE_BYTES = 10, /* at most */
+	OTHER_BYTES = 32, /* of a reading, or of a tuple, besides its texts and values; at most */
+};
 
 /* Writing what is sorted. */
 struct writing {
@@ -43,27 +51,82 @@ static int compare_filed(const void *a, const void *b)
 
 	int order = compare_rows(one, other);
 
-	return order ? order : (one->reading > other->reading) - (one->reading < other->reading);
+	return order ? order : (one->number > other->number) - (one->number < other->number);
+}
+
+static size_t tuple_bytes_max(const struct tuple *tuple)
+{
+	return OTHER_BYTES + strlen(tuple->parameter) + strlen(tuple->life) +
+	       VALUE_BYTES * (size_t)__builtin_popcount(tuple->present);
+}
+
+/* Where the piece ends that begins with a tuple: all of the reading, mostly. */
+static size_t find_end(const struct reading *reading, size_t first)
+{
+	size_t bytes =
+		OTHER_BYTES + strlen(reading->epoch) + tuple_bytes_max(&reading->tuples[first]);
+	size_t end = first + 1;
+
+	for (; end < reading->tuple_count; end++) {
+		bytes += tuple_bytes_max(&reading->tuples[end]);
+		if (bytes > PIECE_BYTES)
+			break;
+	}
+	return end;
+}
+
+static const struct reading *take_piece(
+	struct arena *arena, const struct reading *reading, size_t first, size_t end)
+{
+	struct reading *piece;
+
+	if (end - first == reading->tuple_count)
+		return reading;
+	piece = arena_take(arena, sizeof(*piece));
+	if (piece) {
+		*piece = *reading;
+		piece->tuples += first;
+		piece->tuple_count = end - first;
+	}
+	return piece;
+}
+
+static int file_piece(struct filing *filing, struct arena *arena, const struct filed *piece)
+{
+	struct filed *all =
+		arena_grow(arena, filing->all, filing->count, FILED_MAX, sizeof(*filing->all));
+
+	if (!all || !piece->reading)
+		return -ENOMEM;
+	filing->all = all;
+	all[filing->count] = *piece;
+	all[filing->count].number = filing->count;
+	filing->count++;
+	return 0;
 }
 
 static int file(struct filing *filing, struct arena *arena, const struct batch *batch,
 	const struct reading *reading)
 {
-	struct filed *filed = &filing->all[filing->count];
 	char id[INSTANCE_ID_SIZE];
+	struct filed filed;
 	int r = instance_id_write(&reading->instance, id);
 
 	if (r < 0)
 		return r;
-	filed->reading = reading;
-	filed->id = arena_copy_text(arena, id, strlen(id));
-	if (!filed->id)
+	filed.id = arena_copy_text(arena, id, strlen(id));
+	if (!filed.id)
 		return -ENOMEM;
-	filed->slot = (struct slot){ .host = *batch->host ? batch->host : filed->id,
+	filed.slot = (struct slot){ .host = *batch->host ? batch->host : filed.id,
 		.quarter_ms = floor_divide(reading->time_ms, QUARTER_MS) * QUARTER_MS,
 		.number = instance_slot(id) };
-	filing->count++;
-	return 0;
+	for (size_t first = 0, end; first < reading->tuple_count && r == 0; first = end) {
+		end = find_end(reading, first);
+		filed.reading = take_piece(arena, reading, first, end);
+		r = file_piece(filing, arena, &filed);
+	}
+	filing->reading_count++;
+	return r;
 }
 
 static int add_row(struct writing *writing, const struct filed *filed)
@@ -134,9 +197,8 @@ static int write_rows(struct writing *writing, size_t first, size_t *ret_end)
 
 int filing_make(struct arena *arena, const struct batch *batch, struct filing *ret_filing)
 {
-	struct filing filing = { .all = arena_take_array(
-					 arena, batch->reading_count + 1, sizeof(*filing.all)) };
-	int r = filing.all ? 0 : -ENOMEM;
+	struct filing filing = { .count = 0 };
+	int r = 0;
 
 	for (size_t i = 0; i < batch->reading_count && r == 0; i++)
 		if (batch->readings[i].tuple_count)

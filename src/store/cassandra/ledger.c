@@ -16,7 +16,7 @@
 
 #define OWN_KIND "cassandra" /* records of this backend's own */
 
-enum { PART_SIZE = 512 * 1024, SOURCE_TEXT_SIZE = 4096, NUMBER_SIZE = 24, SOURCES_AT_ONCE = 500 };
+enum { SOURCE_TEXT_SIZE = 4096, NUMBER_SIZE = 24, SOURCES_AT_ONCE = 500 };
 
 static const int64_t FIRST_FROM_MS = TIME_MS_MAX + 1;
 

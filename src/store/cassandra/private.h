@@ -52,13 +52,15 @@ enum {
 	INSTANCE_ID_SIZE = 1024,
 	HOST_SIZE = 4096,
 	READING_BYTES_MAX = 4 * 1024 * 1024,
-	BUNDLE_BYTES = 256 * 1024, /* a row of readings is full */
-	TUPLES_MAX = 1 << 20,      /* of one reading; a message has no room for more */
-	BUCKETS = 64,              /* partitions of the list of instances */
-	SLOTS = 8,                 /* into which a host's instances fall */
-	QUARTERS = 4,              /* of a day, each a partition of a host's readings */
-	STORE_FORMAT = 2,          /* of all tables; another one is refused */
-	PAGE_ROWS = 1000,
+	BUNDLE_BYTES = 32 * 1024, /* a row of readings is full */
+	PIECE_BYTES = 24 * 1024,  /* a larger reading is written in several */
+	TUPLES_MAX = 1 << 20,     /* of one reading; a message has no room for more */
+	PART_SIZE = 512 * 1024,   /* of a record's value: larger ones are in several rows */
+	SUMMARY_BYTES_MAX = 2 * 1024 * 1024,
+	BUCKETS = 64,               /* partitions of the list of instances */
+	SLOTS = 8,                  /* into which a host's instances fall */
+	QUARTERS = 4,               /* of a day, each a partition of a host's readings */
+	STORE_FORMAT = 2,           /* of all tables; another one is refused */
 	RECENT_MS = 20 * 60 * 1000, /* how long the tally remembers */
 	EXPIRIES_MAX = 64,
 	EXPIRY_MARGIN_DAYS = 10,             /* from when nobody looks at a row until it expires */
@@ -150,9 +152,10 @@ struct sweep {
 	int64_t until; /* the last finished day of the pass */
 	char **ids;
 	size_t count, next;
-	int64_t from;  /* of the instance at hand: days before this one are done */
-	bool is_old;   /* the last days of all are done; older ones follow */
-	bool is_swept; /* the pass is over */
+	size_t put_off; /* the last ones, which could not be reached when it was their turn */
+	int64_t from;   /* of the instance at hand: days before this one are done */
+	bool is_old;    /* the last days of all are done; older ones follow */
+	bool is_swept;  /* the pass is over */
 };
 
 struct cassandra_store {
@@ -237,6 +240,10 @@ struct cql_value statements_text(struct statements *statements, const char *text
 struct cql_value statements_blob(struct statements *statements, const void *bytes, size_t size);
 /* A set of one text. */
 struct cql_value statements_set(struct statements *statements, const char *text);
+
+/* The rows of a page of its answer: as many as fit into one frame if each is as large as it may be,
+ * for the connection could not go on behind a larger one. */
+int32_t statements_page_rows(enum statement statement);
 
 /* Runs all of them. `each` may be NULL; what it returns other than 0 ends it and is returned. */
 MUST_CHECK int statements_run(
@@ -382,14 +389,15 @@ struct cql_statement *slot_ask_last(
 
 /* filing.c: where a message's readings belong. */
 struct filed {
-	const struct reading *reading;
-	const char *id; /* of its instance */
+	const struct reading *reading; /* or a piece of one */
+	size_t number;                 /* in the order of the message */
+	const char *id;                /* of its instance */
 	struct slot slot;
 };
 
 struct filing {
 	struct filed *all;
-	size_t count;
+	size_t count, reading_count;
 };
 
 /* All that have something, in the order of the message, which they borrow. */

@@ -5,7 +5,43 @@
 
 #include "store/cassandra/private.h"
 
-enum { KEY_BYTES_MAX = 4096 };
+/* What the rows of answers have at most. */
+enum {
+	KEY_BYTES_MAX = 4096,
+	PAGE_ROWS = 1000,
+	PAGE_BYTES = CQL_RESPONSE_MAX - 64 * 1024, /* besides, it tells of its columns */
+	NUMBERS_BYTES = 128, /* of a row: numbers, digests, and the sizes of all that it has */
+	NAME_BYTES = INSTANCE_TEXT_MAX + 4,
+	READINGS_BYTES = BUNDLE_BYTES + PIECE_BYTES + INSTANCE_ID_SIZE,
+	HOSTS_MAX = 200, /* of one instance, if all have the longest names: nobody counts */
+	INSTANCE_BYTES = INSTANCE_ID_SIZE + HOSTS_MAX * (NAME_BYTES + 8) + 1024 /* groups */,
+	PORT_BYTES = (3 + INSTANCE_ADDRESSES_MAX) * NAME_BYTES + 4,
+	INFO_BYTES = INSTANCE_ID_SIZE + 16 * NAME_BYTES + INSTANCE_PORTS_MAX * PORT_BYTES,
+};
+
+static const size_t row_bytes[_STATEMENT_COUNT] = {
+	[GET_READINGS] = READINGS_BYTES,
+	[GET_READINGS_DOWN] = READINGS_BYTES,
+	[GET_LAST_READINGS] = READINGS_BYTES,
+	[GET_SHAPES] = PIECE_BYTES,
+	[GET_DAYS] = NAME_BYTES,
+	[GET_SUMMARIES] = SUMMARY_BYTES_MAX,
+	[GET_INSTANCE] = INSTANCE_BYTES,
+	[GET_INSTANCES] = INSTANCE_BYTES,
+	[GET_INSTANCE_INFOS] = INFO_BYTES,
+	[GET_INFOS] = INFO_BYTES,
+	[GET_SOURCES] = 3 * NAME_BYTES,
+	[GET_SOURCES_OF_WORKER] = 3 * NAME_BYTES,
+	[GET_RECORDS] = RECORD_TEXT_MAX + PART_SIZE,
+	[GET_RECORD_PARTS] = PART_SIZE,
+};
+
+int32_t statements_page_rows(enum statement statement)
+{
+	size_t rows = PAGE_BYTES / (row_bytes[statement] + NUMBERS_BYTES);
+
+	return (int32_t)MIN_OF(rows, (size_t)PAGE_ROWS);
+}
 
 /* CQL's dates count from the middle of an unsigned number. */
 static const uint32_t DAY_ZERO = UINT32_C(0x80000000);
@@ -70,7 +106,7 @@ struct cql_statement *statements_add(struct statements *statements, enum stateme
 		.value_count = value_count,
 		.consistency = statements->store->consistency,
 		.is_idempotent = true,
-		.page_size = PAGE_ROWS };
+		.page_size = statements_page_rows(statement) };
 	if (!set_key(statements, added, key_count))
 		statements->is_broken = true;
 	return added;

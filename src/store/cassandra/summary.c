@@ -15,11 +15,7 @@
 #include "base/checked.h"
 #include "store/cassandra/private.h"
 
-enum {
-	SUMMARY_FORMAT = 1,
-	DAY_MEMORY_MAX = 256 * 1024 * 1024,
-	SUMMARY_BYTES_MAX = 4 * 1024 * 1024,
-};
+enum { SUMMARY_FORMAT = 1, DAY_MEMORY_MAX = 256 * 1024 * 1024 };
 
 static int32_t span_of(int64_t day)
 {

@@ -3,13 +3,13 @@
 
 /* Once a day, when the day before has rested, and when a server starts, all instances are gone
  * through, and their finished days summarized that are not: first the last days of all, then the
- * older ones. Each server does it, beginning with another instance; what one has done the others
- * find done. */
+ * older ones. Each server does it, beginning anywhere; what one has done the others find done. An
+ * instance whose days cannot be summarized now is not in the way of the others. */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/random.h>
 
 #include "base/checked.h"
 #include "store/cassandra/private.h"
@@ -22,14 +22,24 @@ void sweep_deinit(struct sweep *sweep)
 		free(sweep->ids[i]);
 	free(sweep->ids);
 	sweep->ids = NULL;
-	sweep->count = sweep->next = 0;
+	sweep->count = sweep->next = sweep->put_off = 0;
 	sweep->from = INT64_MIN;
 	sweep->is_old = false;
 }
 
+/* By chance: servers in containers may have all else alike, even their process ids. */
+static size_t anywhere(size_t count)
+{
+	uint64_t chance = 0;
+
+	if (count == 0 || getrandom(&chance, sizeof(chance), GRND_NONBLOCK) < 0)
+		return 0;
+	return (size_t)(chance % count);
+}
+
 static int take_ids(struct sweep *sweep, const struct listing *listing, int64_t kept)
 {
-	size_t first = listing->count ? (size_t)getpid() * 2654435761u % listing->count : 0;
+	size_t first = anywhere(listing->count);
 
 	sweep->ids = calloc(listing->count + 1, sizeof(*sweep->ids));
 	if (!sweep->ids)
@@ -144,6 +154,42 @@ static int sweep_instance(
 	return r;
 }
 
+/* What could not be reached comes once more when all others had their turn; all else that failed is
+ * passed over until the next pass. */
+static void put_off(struct sweep *sweep, int r)
+{
+	char *id = sweep->ids[sweep->next];
+	size_t behind = sweep->count - sweep->next - 1;
+
+	sweep->from = INT64_MIN;
+	if (r != STORE_UNAVAILABLE || behind < sweep->put_off) {
+		sweep->next++;
+		return;
+	}
+	memmove(&sweep->ids[sweep->next], &sweep->ids[sweep->next + 1], behind * sizeof(id));
+	sweep->ids[sweep->count - 1] = id;
+	sweep->put_off++;
+}
+
+/* Returns the last failure, after which it went on, or STORE_UNAVAILABLE at once. */
+static int sweep_instances(struct cassandra_store *store, int64_t now_ms, struct error *err)
+{
+	struct sweep *sweep = &store->sweep;
+	size_t days_left = DAYS_AT_ONCE, instances_left = INSTANCES_AT_ONCE;
+	int failure = 0;
+
+	while (failure != STORE_UNAVAILABLE && sweep->next < sweep->count && days_left &&
+		instances_left--) {
+		int r = sweep_instance(store, now_ms, &days_left, err);
+
+		if (r != 0) {
+			put_off(sweep, r);
+			failure = r;
+		}
+	}
+	return failure;
+}
+
 static bool is_done(struct sweep *sweep)
 {
 	if (sweep->next < sweep->count)
@@ -151,7 +197,7 @@ static bool is_done(struct sweep *sweep)
 	if (sweep->is_old)
 		return true;
 	sweep->is_old = true;
-	sweep->next = 0;
+	sweep->next = sweep->put_off = 0;
 	return sweep->count == 0;
 }
 
@@ -159,16 +205,16 @@ int sweep_some(struct cassandra_store *store, int64_t now_ms, bool *ret_more, st
 {
 	struct sweep *sweep = &store->sweep;
 	int64_t until = floor_divide(now_ms - SUMMARY_REST_MS, DAY_MS) - 1;
-	size_t days_left = DAYS_AT_ONCE, instances_left = INSTANCES_AT_ONCE;
 	int r = 0;
 
 	if (sweep->is_swept && sweep->until >= until)
 		return 0;
 	if (!sweep->ids || sweep->until < until)
 		r = begin(store, until, now_ms, err);
-	while (r == 0 && sweep->next < sweep->count && days_left && instances_left--)
-		r = sweep_instance(store, now_ms, &days_left, err);
-	sweep->is_swept = r == 0 && is_done(sweep);
+	if (r != 0)
+		return r;
+	r = sweep_instances(store, now_ms, err);
+	sweep->is_swept = is_done(sweep);
 	*ret_more = r == 0 && !sweep->is_swept;
 	return r;
 }
