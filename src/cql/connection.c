@@ -239,6 +239,8 @@ static void tell_event(struct cql_connection *connection, const struct cql_frame
 		close_connection(connection, r, &err);
 	} else if (response.opcode != CQL_EVENT) {
 		close_with(connection, -EPROTO, "an answer to nothing that was asked");
+	} else if (!connection->options.on_event) {
+		close_with(connection, -EPROTO, "news that nobody asked for");
 	} else {
 		connection->options.counts->events++;
 		connection->options.on_event(connection->options.context, &response.event);

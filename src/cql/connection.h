@@ -51,8 +51,8 @@ struct cql_connection_options {
 	bool use_lz4;
 	int64_t connect_timeout_ms, request_timeout_ms, heartbeat_ms;
 	const struct clock *clock;
-	int epoll_fd; /* events come there, with the connection as data.ptr */
-	cql_event_fn on_event;
+	int epoll_fd;          /* events come there, with the connection as data.ptr */
+	cql_event_fn on_event; /* NULL: there must be none */
 	void *context;
 	struct cql_counts *counts;
 };

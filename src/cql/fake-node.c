@@ -358,6 +358,18 @@ static void send_stray(const struct request *request)
 	answer_void(&stray);
 }
 
+static void tell_news(const struct fake_connection *connection)
+{
+	static const uint8_t address[] = { 4, 127, 0, 0, 2, 0, 0, 0x23, 0x52 };
+	struct buffer frame;
+
+	begin_frame(&frame, CQL_EVENT);
+	write_string(&frame, "TOPOLOGY_CHANGE");
+	write_string(&frame, "NEW_NODE");
+	buffer_write(&frame, address, sizeof(address));
+	send_on(connection, &frame, CQL_STREAM_EVENTS);
+}
+
 static void release_held(const struct request *request)
 {
 	for (size_t i = 0; i < FAKE_HELD_MAX; i++) {
@@ -423,6 +435,8 @@ static void misbehave(const struct request *request, const char *text)
 		send_huge(request);
 	else if (begins(text, "stray", &number))
 		send_stray(request);
+	else if (begins(text, "news", &number))
+		tell_news(request->connection);
 	else if (!refuses(request, text))
 		answer_void(request);
 }
@@ -706,22 +720,13 @@ static void accept_one(struct fake_node *node)
 
 static void announce(struct fake_node *node)
 {
-	static const uint8_t address[] = { 4, 127, 0, 0, 2, 0, 0, 0x23, 0x52 };
 	uint64_t ignored;
 	ssize_t n = read(node->event_fd, &ignored, sizeof(ignored));
 
 	(void)n;
-	for (size_t i = 0; i < FAKE_CONNECTIONS_MAX; i++) {
-		struct buffer frame;
-
-		if (!node->open[i] || !node->open[i]->wants_events)
-			continue;
-		begin_frame(&frame, CQL_EVENT);
-		write_string(&frame, "TOPOLOGY_CHANGE");
-		write_string(&frame, "NEW_NODE");
-		buffer_write(&frame, address, sizeof(address));
-		send_on(node->open[i], &frame, CQL_STREAM_EVENTS);
-	}
+	for (size_t i = 0; i < FAKE_CONNECTIONS_MAX; i++)
+		if (node->open[i] && node->open[i]->wants_events)
+			tell_news(node->open[i]);
 }
 
 static void *run(void *argument)

@@ -19,6 +19,7 @@
  *     damaged     answers with a frame whose body is damaged
  *     huge        answers with a frame that says it is huge
  *     stray       answers on a stream on which nothing was asked
+ *     news        tells that the nodes are others now, on this connection, whoever asked for it
  *     keyspace    answers that a keyspace was changed; its own schema has version 9 then
  */
 

@@ -326,7 +326,7 @@ static void who_was_refused_by_all_that_are_connected_is_told_at_once(void **sta
 /* Each of these ends the connection, and nothing else. */
 static void whatever_a_node_sends_the_session_goes_on(void **state)
 {
-	static const char *const texts[] = { "half", "close", "garbage", "huge", "stray" };
+	static const char *const texts[] = { "half", "close", "garbage", "huge", "stray", "news" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		set_up(state);
