@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -26,6 +27,23 @@
  * tokens up to 0, the second those above. */
 
 enum { LONG_MS = 20 * 1000, SHORT_MS = 1500 };
+
+int __real_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret_infos);
+int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret_infos);
+
+static sem_t slow_name_is_over;
+
+/* "slow.invalid" takes as long as the test likes. */
+int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret_infos)
+{
+	if (strcmp(name, "slow.invalid") != 0)
+		return __real_getaddrinfo(name, service, hints, ret_infos);
+	sem_wait(&slow_name_is_over);
+	return EAI_AGAIN;
+}
 
 static struct fake_node nodes[2];
 static struct cql_options options;
@@ -71,6 +89,11 @@ static void start_both_nodes(void)
 	start_node();
 	nodes[1].port = nodes[0].port;
 	fake_node_start(&nodes[1]);
+}
+
+static void name_both_nodes(void)
+{
+	snprintf(hosts, sizeof(hosts), "127.0.0.1:%d,127.0.0.2:%d", nodes[0].port, nodes[1].port);
 }
 
 static void start_session(void)
@@ -410,6 +433,46 @@ static void a_node_that_never_speaks_is_told(void **state)
 	nodes[0].manner = FAKE_MUTE;
 	options.connect_timeout_ms = SHORT_MS;
 	expect_no_connection("did not answer in time");
+}
+
+static void a_host_that_never_speaks_keeps_nobody_from_the_next(void **state)
+{
+	nodes[0].manner = FAKE_MUTE;
+	start_both_nodes();
+	name_both_nodes();
+	start_session();
+	assert_int_equal(cql_session_wait(session, LONG_MS / 2, &err), 0);
+	assert_int_equal(execute("ok", true), 0);
+}
+
+/* As one who opens a store does until it can be opened. */
+static void who_begins_again_before_a_host_is_given_up_connects(void **state)
+{
+	int r = CQL_UNAVAILABLE;
+
+	nodes[0].manner = FAKE_MUTE;
+	start_both_nodes();
+	name_both_nodes();
+	options.connect_timeout_ms = SHORT_MS;
+	for (int i = 0; i < 10 && r != 0; i++) {
+		start_session();
+		r = cql_session_wait(session, SHORT_MS, &err);
+		session = cql_session_free(session);
+	}
+	assert_int_equal(r, 0);
+}
+
+static void a_name_that_takes_long_keeps_nobody_from_the_next(void **state)
+{
+	int r;
+
+	sem_init(&slow_name_is_over, 0, 0);
+	start_node();
+	snprintf(hosts, sizeof(hosts), "slow.invalid,localhost:%d", nodes[0].port);
+	start_session();
+	r = cql_session_wait(session, LONG_MS / 2, &err);
+	sem_post(&slow_name_is_over);
+	assert_int_equal(r, 0);
 }
 
 /* In less than the time-out of a statement. */
@@ -805,6 +868,9 @@ int main(void)
 		WITH_NODES(another_version_is_told),
 		WITH_NODES(what_is_no_cassandra_is_told),
 		WITH_NODES(a_node_that_never_speaks_is_told),
+		WITH_NODES(a_host_that_never_speaks_keeps_nobody_from_the_next),
+		WITH_NODES(who_begins_again_before_a_host_is_given_up_connects),
+		WITH_NODES(a_name_that_takes_long_keeps_nobody_from_the_next),
 		WITH_NODES(where_nobody_listens_it_is_known_at_once),
 		WITH_NODES(a_node_that_comes_back_is_used_again),
 		WITH_NODES(a_statement_goes_to_its_replica),
