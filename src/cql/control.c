@@ -10,7 +10,7 @@
 
 enum {
 	REFRESH_EVERY_MS = 60 * 1000, /* news may get lost */
-	REFRESH_AGAIN_MS = 1000,      /* after one that failed */
+	REFRESH_AGAIN_MS = 1000,      /* after one that could not be asked for, or news */
 	BESIDE_MS = 250,              /* until the next candidate is tried besides */
 	PEERS_PAGE = 4 * CQL_RING_NODES_MAX,
 };
@@ -127,6 +127,9 @@ static void begin_trial(struct cql_control *control)
 	options.name = trial->peer.name;
 	options.on_event = on_event;
 	options.context = control;
+	/* Who waits for a connection has time for another node. */
+	options.request_timeout_ms =
+		MIN_OF(options.request_timeout_ms, options.connect_timeout_ms / 2);
 	if (cql_connection_open(&options, &trial->connection, &control->cluster->trouble) < 0) {
 		options.counts->connect_failures++;
 		return;
@@ -211,6 +214,12 @@ static void close_connection(struct cql_control *control)
 	drop_answers(control);
 	control->is_registered = false;
 	control->has_answered = false;
+	control->has_failed = false;
+}
+
+static bool is_over(const struct cql_control *control)
+{
+	return cql_connection_is_closed(control->connection) || control->has_failed;
 }
 
 /* After one that had worked a new round begins, so that it is itself asked again. */
@@ -220,7 +229,8 @@ static void bury(struct cql_control *control)
 		control->is_in_round = false;
 		control->retry_at_ms = now_ms(control) + cql_backoff_ms(1);
 	}
-	(void)cql_connection_failure(control->connection, &control->cluster->trouble);
+	if (cql_connection_is_closed(control->connection))
+		(void)cql_connection_failure(control->connection, &control->cluster->trouble);
 	close_connection(control);
 }
 
@@ -269,8 +279,9 @@ static void end_refresh(struct cql_control *control)
 		control->done = control->begun;
 		control->failures = 0;
 		control->has_answered = true;
+		cql_control_refresh(control, REFRESH_EVERY_MS);
 	}
-	cql_control_refresh(control, r == 0 ? REFRESH_EVERY_MS : REFRESH_AGAIN_MS);
+	control->has_failed = r < 0;
 }
 
 static int take_answer(
@@ -368,7 +379,7 @@ void cql_control_tick(struct cql_control *control)
 {
 	if (control->has_answered)
 		end_search(control);
-	if (control->connection && cql_connection_is_closed(control->connection))
+	if (control->connection && is_over(control))
 		bury(control);
 	if (!control->connection)
 		look_at_trials(control);
@@ -408,7 +419,7 @@ int64_t cql_control_deadline_ms(const struct cql_control *control)
 
 	if (!control->connection)
 		return round_deadline_ms(control);
-	if (cql_connection_is_closed(control->connection) || !control->is_registered)
+	if (is_over(control) || !control->is_registered)
 		return 0;
 	return MIN_OF(refresh_ms, cql_connection_deadline_ms(control->connection));
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 /* One connection besides, to any node, that asks which nodes there are and is told when this
- * changes. When it ends, another node is asked: one that is known, or a contact point. They are
- * tried side by side, each begun a little after the one before, so that one that says nothing keeps
- * nobody from the next. The session's thread. */
+ * changes. When it ends, or the node cannot tell, another node is asked: one that is known, or a
+ * contact point. They are tried side by side, each begun a little after the one before, so that one
+ * that says nothing keeps nobody from the next. The session's thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,6 +69,7 @@ struct cql_control {
 	struct cql_connection *connection;
 	struct cql_peer asked;
 	bool is_registered, has_answered; /* with a topology */
+	bool has_failed;                  /* to answer with one */
 	struct cql_question registration;
 
 	struct cql_control_ask asks[_CQL_ASK_COUNT];

@@ -260,6 +260,14 @@ static void answer_peers(const struct request *request)
 	size_t count = request->node->peer_count;
 	struct buffer frame;
 
+	if (request->node->manner == FAKE_REFUSES_PEERS) {
+		refuse(request, CQL_ERROR_SERVER, "no peers today");
+		return;
+	}
+	if (request->node->manner == FAKE_HOLDS_PEERS) {
+		hold(request);
+		return;
+	}
 	begin_rows(&frame, peer_columns, 7, NULL, (uint32_t)count - 1);
 	for (size_t i = 1; i < count; i++)
 		write_peer(&frame, &request->node->peers[i], true);
@@ -656,7 +664,7 @@ static void take_frame(struct fake_node *node, struct fake_connection *connectio
 		write_all(connection->fd, "\x85\0\0\0\0\0\0\0\0", 9);
 	else if (node->manner == FAKE_NO_SERVER)
 		write_all(connection->fd, "220 mail.example.org ESMTP\r\n", 28);
-	else if (node->manner == FAKE_ANSWERS && !node->is_mute)
+	else if (node->manner != FAKE_MUTE && !node->is_mute)
 		serve(&request);
 	buffer_deinit(&plain);
 }

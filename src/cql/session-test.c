@@ -475,6 +475,50 @@ static void a_name_that_takes_long_keeps_nobody_from_the_next(void **state)
 	assert_int_equal(r, 0);
 }
 
+static void a_node_that_cannot_tell_of_the_nodes_is_not_the_only_one_asked(void **state)
+{
+	nodes[0].manner = FAKE_REFUSES_PEERS;
+	start_both_nodes();
+	name_both_nodes();
+	start_session();
+	assert_int_equal(cql_session_wait(session, LONG_MS / 2, &err), 0);
+	assert_int_equal(execute("ok", true), 0);
+}
+
+static void a_node_that_does_not_tell_of_the_nodes_is_left_before_the_wait_is_over(void **state)
+{
+	nodes[0].manner = FAKE_HOLDS_PEERS;
+	options.connect_timeout_ms = 2 * SHORT_MS;
+	start_both_nodes();
+	name_both_nodes();
+	start_session();
+	assert_int_equal(cql_session_wait(session, options.connect_timeout_ms, &err), 0);
+}
+
+static void that_no_node_tells_of_the_nodes_is_told(void **state)
+{
+	nodes[0].manner = FAKE_REFUSES_PEERS;
+	expect_no_connection("no peers today");
+}
+
+static bool has_both_again(void)
+{
+	return count().nodes_known == 2;
+}
+
+/* The first one told of the nodes once. */
+static void a_node_that_can_tell_of_the_nodes_no_more_is_left(void **state)
+{
+	start_both_nodes();
+	nodes[0].peer_count = 1;
+	name_both_nodes();
+	connect_session();
+	assert_int_equal(count().nodes_known, 1);
+	nodes[0].manner = FAKE_REFUSES_PEERS;
+	fake_node_announce(&nodes[0]);
+	wait_until(has_both_again);
+}
+
 /* In less than the time-out of a statement. */
 static void where_nobody_listens_it_is_known_at_once(void **state)
 {
@@ -871,6 +915,10 @@ int main(void)
 		WITH_NODES(a_host_that_never_speaks_keeps_nobody_from_the_next),
 		WITH_NODES(who_begins_again_before_a_host_is_given_up_connects),
 		WITH_NODES(a_name_that_takes_long_keeps_nobody_from_the_next),
+		WITH_NODES(a_node_that_cannot_tell_of_the_nodes_is_not_the_only_one_asked),
+		WITH_NODES(a_node_that_does_not_tell_of_the_nodes_is_left_before_the_wait_is_over),
+		WITH_NODES(that_no_node_tells_of_the_nodes_is_told),
+		WITH_NODES(a_node_that_can_tell_of_the_nodes_no_more_is_left),
 		WITH_NODES(where_nobody_listens_it_is_known_at_once),
 		WITH_NODES(a_node_that_comes_back_is_used_again),
 		WITH_NODES(a_statement_goes_to_its_replica),
