@@ -108,12 +108,12 @@ static void on_event(void *context, const struct cql_event *event)
 {
 	struct cql_control *control = context;
 
-	if (event->kind == CQL_EVENT_STATUS)
-		cql_cluster_note(
-			control->cluster, &event->address, cql_bytes_equal(event->change, "UP"));
+	if (event->kind == CQL_EVENT_STATUS && cql_bytes_equal(event->change, "UP"))
+		cql_cluster_note_up(control->cluster, &event->address);
 	else if (event->kind == CQL_EVENT_TOPOLOGY)
 		cql_control_refresh(control, REFRESH_AGAIN_MS);
-	else if (cql_bytes_equal(event->schema.target, "KEYSPACE"))
+	else if (event->kind == CQL_EVENT_SCHEMA &&
+		 cql_bytes_equal(event->schema.target, "KEYSPACE"))
 		cql_control_refresh(control, 0);
 }
 

@@ -645,6 +645,17 @@ static void nodes_agree_on_a_schema(void **state)
 	assert_int_equal(cql_schema_agreement(session, LONG_MS, &err), 0);
 }
 
+/* Its version is that which it had when it was last seen. */
+static void a_node_elsewhere_that_is_down_is_not_waited_for(void **state)
+{
+	start_node();
+	nodes[0].peer_count = 2;
+	nodes[0].peers[1].datacenter = "there";
+	nodes[0].peers[1].schema = 8;
+	connect_session();
+	assert_int_equal(cql_schema_agreement(session, SHORT_MS, &err), 0);
+}
+
 /* The first node tells of the cluster; the second makes the change, of which the first has not
  * heard. */
 static void nodes_that_agree_on_the_schema_before_do_not_agree(void **state)
@@ -929,6 +940,7 @@ int main(void)
 		WITH_NODES(the_death_of_one_node_is_not_seen),
 		WITH_NODES(a_node_that_stands_still_is_left_soon),
 		WITH_NODES(nodes_agree_on_a_schema),
+		WITH_NODES(a_node_elsewhere_that_is_down_is_not_waited_for),
 		WITH_NODES(nodes_that_agree_on_the_schema_before_do_not_agree),
 		WITH_NODES(compression_is_used_where_both_have_it),
 		WITH_NODES(compression_is_not_used_where_the_node_lacks_it),

@@ -105,8 +105,8 @@ CLEANUP_DEFINE(struct cql_session, cql_session_free)
  * certificate). */
 MUST_CHECK int cql_session_wait(struct cql_session *session, int64_t timeout_ms, struct error *err);
 
-/* Waits until all nodes that are up have the same schema: after each change of it, before it is
- * used. Returns as cql_session_wait. */
+/* Waits until all nodes of the local data centre that are up have the same schema: after each
+ * change of it, before it is used. Returns as cql_session_wait. */
 MUST_CHECK int cql_schema_agreement(
 	struct cql_session *session, int64_t timeout_ms, struct error *err);
 
