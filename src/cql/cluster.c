@@ -131,12 +131,18 @@ int cql_cluster_update(
 	return 0;
 }
 
+/* Behind a gateway, or with TLS, the port that a node tells may be another one. */
+static bool is_same_host(const struct cql_address *one, const struct cql_address *other)
+{
+	return one->size == other->size && memcmp(one->bytes, other->bytes, one->size) == 0;
+}
+
 void cql_cluster_note_up(struct cql_cluster *cluster, const struct cql_address *address)
 {
 	for (size_t i = 0; i < cluster->count; i++) {
 		struct cql_node *node = cluster->nodes[i];
 
-		if (cql_address_equal(&node->peer.address, address) && !node->connection)
+		if (is_same_host(&node->peer.address, address) && !node->connection)
 			node->retry_at_ms = now_ms(cluster);
 	}
 }

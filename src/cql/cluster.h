@@ -39,7 +39,7 @@ void cql_cluster_deinit(struct cql_cluster *cluster);
 MUST_CHECK int cql_cluster_update(
 	struct cql_cluster *cluster, struct cql_topology **topology, struct cql_calls *calls);
 
-/* The cluster said that this node went up. */
+/* The cluster said that this node went up. Its port does not count. */
 void cql_cluster_note_up(struct cql_cluster *cluster, const struct cql_address *address);
 
 /* Sees to the connections. */
