@@ -29,6 +29,8 @@ enum cql_answer_outcome {
 	CQL_ANSWERED = 0,
 	CQL_TIMED_OUT, /* no answer until its time was over; the node may have done it */
 	CQL_LOST,      /* the connection ended; likewise */
+	CQL_TOO_LARGE, /* it did it, and its answer is larger than what is read; the connection ends
+			*/
 };
 
 /* Lives during the callback. */

@@ -179,6 +179,10 @@ static void on_call_answer(struct cql_question *question, const struct cql_answe
 		return;
 	}
 	call->reason = *answer->reason;
+	if (answer->outcome == CQL_TOO_LARGE) {
+		end(call, -EMSGSIZE, NULL);
+		return;
+	}
 	if (answer->outcome == CQL_TIMED_OUT)
 		cql_call_mark_tried(call, call->node);
 	retry(call, false);

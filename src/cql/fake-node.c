@@ -353,8 +353,9 @@ static void send_damaged(const struct request *request)
 
 static void send_huge(const struct request *request)
 {
-	static const uint8_t huge[] = { 0x84, 0, 0, 0, CQL_RESULT, 0x7f, 0xff, 0xff, 0xff };
+	uint8_t huge[] = { 0x84, 0, 0, 0, CQL_RESULT, 0x7f, 0xff, 0xff, 0xff };
 
+	cql_frame_set_stream(huge, request->stream);
 	write_all(request->connection->fd, huge, sizeof(huge));
 }
 

@@ -349,7 +349,7 @@ static void who_was_refused_by_all_that_are_connected_is_told_at_once(void **sta
 /* Each of these ends the connection, and nothing else. */
 static void whatever_a_node_sends_the_session_goes_on(void **state)
 {
-	static const char *const texts[] = { "half", "close", "garbage", "huge", "stray", "news" };
+	static const char *const texts[] = { "half", "close", "garbage", "stray", "news" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		set_up(state);
@@ -372,6 +372,20 @@ static void a_damaged_answer_fails_alone(void **state)
 	assert_int_equal(execute("damaged", true), -EPROTO);
 	assert_int_equal(execute("ok", true), 0);
 	assert_int_equal(count().disconnects, 0);
+}
+
+/* All would answer so: it is sent once, although it may be sent again. */
+static void an_answer_that_is_too_large_is_not_asked_for_again(void **state)
+{
+	start_both_nodes();
+	connect_session();
+	wait_until(both_are_connected);
+	assert_int_equal(execute("huge", true), -EMSGSIZE);
+	assert_error_has("an answer of 2147483647 bytes");
+	assert_int_equal(nodes[0].statements + nodes[1].statements, 1);
+	assert_int_equal(count().retries, 0);
+	assert_int_equal(execute("ok", true), 0);
+	assert_int_equal(count().disconnects, 1);
 }
 
 static void a_password_is_given(void **state)
@@ -916,6 +930,7 @@ int main(void)
 		WITH_NODES(who_was_refused_by_all_that_are_connected_is_told_at_once),
 		WITH_NODES(whatever_a_node_sends_the_session_goes_on),
 		WITH_NODES(a_damaged_answer_fails_alone),
+		WITH_NODES(an_answer_that_is_too_large_is_not_asked_for_again),
 		WITH_NODES(a_password_is_given),
 		WITH_NODES(a_wrong_password_is_told),
 		WITH_NODES(a_missing_password_is_told),
