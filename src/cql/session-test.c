@@ -870,6 +870,63 @@ static void more_than_may_be_pending_waits_or_is_refused(void **state)
 	sem_destroy(&done);
 }
 
+enum { IN_FLIGHT = 1024, STEADY_MS = 1000 }; /* as in connection.c and node.c */
+
+static int64_t next_ms;
+static char late[] = "A", again[] = "B";
+static char ended[3]; /* who, in their order */
+
+static void on_end(void *context, int r, struct cql_result *result, const struct error *reason)
+{
+	size_t size = strlen(ended);
+
+	if (context && size < sizeof(ended) - 1)
+		ended[size] = *(const char *)context;
+	cql_result_free(result);
+	sem_post(&done);
+}
+
+static bool is_next(void)
+{
+	return clock_monotonic_ms(clock_system()) >= next_ms;
+}
+
+static bool all_are_in_flight(void)
+{
+	return nodes[0].statements == IN_FLIGHT;
+}
+
+/* One that was in flight waits before the one that had no room, and may wait longer. */
+static void who_waits_is_told_in_time_whoever_waits_before(void **state)
+{
+	struct cql_statement silent = { .text = "silent", .is_idempotent = true };
+	struct cql_statement ok = { .text = "ok" };
+
+	sem_init(&done, 0, 0);
+	memset(ended, 0, sizeof(ended));
+	options.pending_max = 2 * IN_FLIGHT;
+	options.request_timeout_ms = SHORT_MS;
+	start_node();
+	connect_session();
+	next_ms = clock_monotonic_ms(clock_system()) + STEADY_MS;
+	wait_until(is_next);
+	next_ms = clock_monotonic_ms(clock_system()) + SHORT_MS / 2;
+	assert_int_equal(cql_submit(session, &silent, on_end, again, &err), 0);
+	silent.is_idempotent = false;
+	for (int i = 1; i < IN_FLIGHT; i++)
+		assert_int_equal(cql_submit(session, &silent, on_end, NULL, &err), 0);
+	assert_int_equal(cql_submit(session, &ok, on_end, late, &err), 0);
+	wait_until(all_are_in_flight);
+	wait_until(is_next);
+	fake_node_stop(&nodes[0]);
+	nodes[0].manner = FAKE_MUTE;
+	fake_node_start(&nodes[0]);
+	for (int i = 0; i < IN_FLIGHT + 1; i++)
+		sem_wait(&done);
+	assert_string_equal(ended, "AB");
+	sem_destroy(&done);
+}
+
 static void a_stopped_session_lets_nobody_wait(void **state)
 {
 	struct cql_statement silent = { .text = "silent" };
@@ -966,6 +1023,7 @@ int main(void)
 		WITH_NODES(what_is_too_large_is_refused),
 		WITH_NODES(statements_that_are_large_wait_for_each_other),
 		WITH_NODES(more_than_may_be_pending_waits_or_is_refused),
+		WITH_NODES(who_waits_is_told_in_time_whoever_waits_before),
 		WITH_NODES(a_stopped_session_lets_nobody_wait),
 		WITH_NODES(wrong_options_are_refused),
 	};
