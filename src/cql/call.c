@@ -153,8 +153,10 @@ int cql_call_new(const struct cql_statement *statement, struct cql_bytes paging_
 	call->paging_state.size = paging_state.size;
 	call->paging_state.bytes = copy_bytes(&room, paging_state.bytes, paging_state.size);
 	r = copy_parts(&room, statement, texts, parts);
-	if (r < 0)
+	if (r == -ENOSPC)
 		return error_set(err, r, "more than %d different statements", CQL_TEXTS_MAX);
+	if (r < 0)
+		return r;
 	*ret_call = call;
 	call = NULL;
 	return 0;

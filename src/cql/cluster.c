@@ -42,8 +42,7 @@ static struct cql_node *take_known(struct cql_cluster *cluster, const struct cql
  * than the one by which it was reached. */
 static void renew(struct cql_node *node, const struct cql_peer *peer)
 {
-	bool has_moved = !cql_address_equal(&node->peer.address, &peer->address) ||
-			 node->peer.address.port != peer->address.port;
+	bool has_moved = !cql_address_equal(&node->peer.address, &peer->address);
 	struct cql_peer before = node->peer;
 
 	node->peer = *peer;
@@ -132,15 +131,18 @@ int cql_cluster_update(
 	return 0;
 }
 
-void cql_cluster_note(struct cql_cluster *cluster, const struct cql_address *address, bool is_up)
+/* Behind a gateway, or with TLS, the port that a node tells may be another one. */
+static bool is_same_host(const struct cql_address *one, const struct cql_address *other)
+{
+	return one->size == other->size && memcmp(one->bytes, other->bytes, one->size) == 0;
+}
+
+void cql_cluster_note_up(struct cql_cluster *cluster, const struct cql_address *address)
 {
 	for (size_t i = 0; i < cluster->count; i++) {
 		struct cql_node *node = cluster->nodes[i];
 
-		if (!cql_address_equal(&node->peer.address, address))
-			continue;
-		node->is_down = !is_up;
-		if (is_up && !node->connection)
+		if (is_same_host(&node->peer.address, address) && !node->connection)
 			node->retry_at_ms = now_ms(cluster);
 	}
 }
@@ -247,12 +249,10 @@ enum cql_choice cql_cluster_choose(
 	return CQL_CHOICE_NONE;
 }
 
-/* One that is down agrees when it comes back. */
+/* One that is down agrees when it comes back; of those elsewhere nobody knows which are down. */
 static bool counts(const struct cql_node *node)
 {
-	if (node->is_local)
-		return cql_node_is_ready(node) || cql_node_is_hopeful(node);
-	return !node->is_down;
+	return node->is_local && (cql_node_is_ready(node) || cql_node_is_hopeful(node));
 }
 
 bool cql_cluster_agrees(const struct cql_cluster *cluster)

@@ -39,8 +39,8 @@ void cql_cluster_deinit(struct cql_cluster *cluster);
 MUST_CHECK int cql_cluster_update(
 	struct cql_cluster *cluster, struct cql_topology **topology, struct cql_calls *calls);
 
-/* The cluster said that this node went up or down. */
-void cql_cluster_note(struct cql_cluster *cluster, const struct cql_address *address, bool is_up);
+/* The cluster said that this node went up. Its port does not count. */
+void cql_cluster_note_up(struct cql_cluster *cluster, const struct cql_address *address);
 
 /* Sees to the connections. */
 void cql_cluster_tick(struct cql_cluster *cluster);
@@ -53,5 +53,6 @@ int64_t cql_cluster_deadline_ms(const struct cql_cluster *cluster);
 MUST_CHECK enum cql_choice cql_cluster_choose(
 	struct cql_cluster *cluster, const struct cql_call *call, struct cql_node **ret_node);
 
-/* Whether the nodes that are up had the same schema when the topology was read. */
+/* Whether the nodes of the local data centre that are up had the schema of the node that was asked
+ * when the topology was read. */
 bool cql_cluster_agrees(const struct cql_cluster *cluster);

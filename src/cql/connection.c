@@ -239,6 +239,8 @@ static void tell_event(struct cql_connection *connection, const struct cql_frame
 		close_connection(connection, r, &err);
 	} else if (response.opcode != CQL_EVENT) {
 		close_with(connection, -EPROTO, "an answer to nothing that was asked");
+	} else if (!connection->options.on_event) {
+		close_with(connection, -EPROTO, "news that nobody asked for");
 	} else {
 		connection->options.counts->events++;
 		connection->options.on_event(connection->options.context, &response.event);
@@ -265,6 +267,18 @@ static void tell_answer(struct cql_connection *connection, const struct cql_fram
 		close_with(connection, -EPROTO, "an answer to nothing that was asked");
 }
 
+/* Whoever asked is told before the connection ends, so that nobody asks for the same again. */
+static void refuse_large(
+	struct cql_connection *connection, const struct cql_frame *frame, const struct error *err)
+{
+	struct cql_answer answer = { .outcome = CQL_TOO_LARGE, .reason = err };
+	struct cql_question *question;
+
+	if (cql_streams_answered(&connection->streams, frame->stream, &question) == 0)
+		question->answer(question, &answer);
+	close_connection(connection, -EMSGSIZE, err);
+}
+
 /* A body as it came, packed or not. */
 static void take_body(struct cql_connection *connection, const struct cql_frame *frame,
 	const uint8_t *body, size_t size)
@@ -281,7 +295,9 @@ static void take_body(struct cql_connection *connection, const struct cql_frame 
 		return;
 	}
 	r = cql_frame_decompress(body, size, &connection->plain, &err);
-	if (r < 0)
+	if (r == -EMSGSIZE)
+		refuse_large(connection, frame, &err);
+	else if (r < 0)
 		close_connection(connection, r, &err);
 	else
 		tell_answer(connection, frame, connection->plain.bytes, connection->plain.size);
@@ -297,6 +313,10 @@ static size_t take_frame(struct cql_connection *connection, const uint8_t *bytes
 	if (size < CQL_FRAME_HEADER_SIZE)
 		return 0;
 	r = cql_frame_decode(bytes, &frame, &err);
+	if (r == -EMSGSIZE) {
+		refuse_large(connection, &frame, &err);
+		return 0;
+	}
 	if (r < 0) {
 		close_connection(connection, r, &err);
 		return 0;

@@ -29,6 +29,8 @@ enum cql_answer_outcome {
 	CQL_ANSWERED = 0,
 	CQL_TIMED_OUT, /* no answer until its time was over; the node may have done it */
 	CQL_LOST,      /* the connection ended; likewise */
+	CQL_TOO_LARGE, /* it did it, and its answer is larger than what is read; the connection ends
+			*/
 };
 
 /* Lives during the callback. */
@@ -51,8 +53,8 @@ struct cql_connection_options {
 	bool use_lz4;
 	int64_t connect_timeout_ms, request_timeout_ms, heartbeat_ms;
 	const struct clock *clock;
-	int epoll_fd; /* events come there, with the connection as data.ptr */
-	cql_event_fn on_event;
+	int epoll_fd;          /* events come there, with the connection as data.ptr */
+	cql_event_fn on_event; /* NULL: there must be none */
 	void *context;
 	struct cql_counts *counts;
 };

@@ -10,7 +10,8 @@
 
 enum {
 	REFRESH_EVERY_MS = 60 * 1000, /* news may get lost */
-	REFRESH_AGAIN_MS = 1000,      /* after one that failed */
+	REFRESH_AGAIN_MS = 1000,      /* after one that could not be asked for, or news */
+	BESIDE_MS = 250,              /* until the next candidate is tried besides */
 	PEERS_PAGE = 4 * CQL_RING_NODES_MAX,
 };
 
@@ -84,6 +85,7 @@ static void begin_look_up(struct cql_control *control)
 	for (size_t i = 0; i < control->contact_count; i++)
 		if (!cql_contact_is_numeric(&control->contacts[i]))
 			names[count++] = control->contacts[i];
+	control->next_trial_ms = now_ms(control) + BESIDE_MS; /* in their order, if all are quick */
 	control->has_looked_up =
 		count == 0 || cql_resolver_new(names, count, control->wake_fd, &control->resolver,
 				      &control->cluster->trouble) < 0;
@@ -91,64 +93,113 @@ static void begin_look_up(struct cql_control *control)
 
 static void take_found(struct cql_control *control)
 {
-	const struct cql_found *found;
-	size_t count = cql_resolver_found(control->resolver, &found, &control->cluster->trouble);
+	bool is_done = cql_resolver_is_done(control->resolver);
+	struct cql_found found;
 
-	for (size_t i = 0; i < count; i++)
-		add_candidate(control, &found[i].address, found[i].name);
+	while (cql_resolver_next(control->resolver, &found, &control->cluster->trouble))
+		add_candidate(control, &found.address, found.name);
+	if (!is_done)
+		return;
 	control->resolver = cql_resolver_free(control->resolver);
 	control->has_looked_up = true;
-}
-
-/* Whether there may be more candidates now. */
-static bool look_up(struct cql_control *control)
-{
-	if (!control->resolver && !control->has_looked_up)
-		begin_look_up(control);
-	if (!control->resolver || !cql_resolver_is_done(control->resolver))
-		return false;
-	take_found(control);
-	return true;
 }
 
 static void on_event(void *context, const struct cql_event *event)
 {
 	struct cql_control *control = context;
 
-	if (event->kind == CQL_EVENT_STATUS)
-		cql_cluster_note(
-			control->cluster, &event->address, cql_bytes_equal(event->change, "UP"));
+	if (event->kind == CQL_EVENT_STATUS && cql_bytes_equal(event->change, "UP"))
+		cql_cluster_note_up(control->cluster, &event->address);
 	else if (event->kind == CQL_EVENT_TOPOLOGY)
 		cql_control_refresh(control, REFRESH_AGAIN_MS);
-	else if (cql_bytes_equal(event->schema.target, "KEYSPACE"))
+	else if (event->kind == CQL_EVENT_SCHEMA &&
+		 cql_bytes_equal(event->schema.target, "KEYSPACE"))
 		cql_control_refresh(control, 0);
 }
 
-static void open_candidates(struct cql_control *control)
+static void begin_trial(struct cql_control *control)
 {
+	struct cql_control_trial *trial = &control->trials[control->trial_count];
 	struct cql_connection_options options = control->cluster->connecting;
 
-	while (!control->connection && control->next < control->candidate_count) {
-		control->asked = control->candidates[control->next++];
-		options.address = control->asked.address;
-		options.name = control->asked.name;
-		options.on_event = on_event;
-		options.context = control;
-		if (cql_connection_open(
-			    &options, &control->connection, &control->cluster->trouble) < 0)
-			options.counts->connect_failures++;
+	trial->peer = control->candidates[control->next++];
+	options.address = trial->peer.address;
+	options.name = trial->peer.name;
+	options.on_event = on_event;
+	options.context = control;
+	/* Who waits for a connection has time for another node. */
+	options.request_timeout_ms =
+		MIN_OF(options.request_timeout_ms, options.connect_timeout_ms / 2);
+	if (cql_connection_open(&options, &trial->connection, &control->cluster->trouble) < 0) {
+		options.counts->connect_failures++;
+		return;
 	}
+	control->trial_count++;
+	control->next_trial_ms = now_ms(control) + BESIDE_MS;
 }
 
-static void open_next(struct cql_control *control)
+/* Whether there is, or may be, somebody else to try now. */
+static bool has_more(const struct cql_control *control)
+{
+	if (control->next < control->candidate_count)
+		return control->trial_count < CQL_TRIALS_MAX;
+	return control->resolver ? cql_resolver_has_news(control->resolver)
+				 : !control->has_looked_up;
+}
+
+static bool is_waiting(const struct cql_control *control)
+{
+	return control->trial_count > 0 ||
+	       (control->resolver && !cql_resolver_is_done(control->resolver));
+}
+
+static void begin_next(struct cql_control *control)
+{
+	if (control->next < control->candidate_count)
+		begin_trial(control);
+	else if (control->resolver)
+		take_found(control);
+	else
+		begin_look_up(control);
+}
+
+static void go_on(struct cql_control *control)
 {
 	if (!control->is_in_round)
 		begin_round(control);
-	do
-		open_candidates(control);
-	while (!control->connection && look_up(control));
-	if (!control->connection && !control->resolver)
+	while (has_more(control) &&
+		(!is_waiting(control) || control->next_trial_ms <= now_ms(control)))
+		begin_next(control);
+	if (control->trial_count == 0 && !control->resolver)
 		end_round(control);
+}
+
+/* Those that ended are forgotten; the first that is ready is asked. */
+static void look_at_trials(struct cql_control *control)
+{
+	size_t count = control->trial_count;
+
+	control->trial_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct cql_control_trial *trial = &control->trials[i];
+
+		if (cql_connection_is_closed(trial->connection)) {
+			(void)cql_connection_failure(trial->connection, &control->cluster->trouble);
+			trial->connection = cql_connection_free(trial->connection);
+		} else if (!control->connection && cql_connection_is_ready(trial->connection)) {
+			control->connection = trial->connection;
+			control->asked = trial->peer;
+		} else {
+			control->trials[control->trial_count++] = *trial;
+		}
+	}
+}
+
+static void end_search(struct cql_control *control)
+{
+	while (control->trial_count)
+		cql_connection_free(control->trials[--control->trial_count].connection);
+	control->resolver = cql_resolver_free(control->resolver);
 }
 
 static void drop_answers(struct cql_control *control)
@@ -163,6 +214,12 @@ static void close_connection(struct cql_control *control)
 	drop_answers(control);
 	control->is_registered = false;
 	control->has_answered = false;
+	control->has_failed = false;
+}
+
+static bool is_over(const struct cql_control *control)
+{
+	return cql_connection_is_closed(control->connection) || control->has_failed;
 }
 
 /* After one that had worked a new round begins, so that it is itself asked again. */
@@ -172,7 +229,8 @@ static void bury(struct cql_control *control)
 		control->is_in_round = false;
 		control->retry_at_ms = now_ms(control) + cql_backoff_ms(1);
 	}
-	(void)cql_connection_failure(control->connection, &control->cluster->trouble);
+	if (cql_connection_is_closed(control->connection))
+		(void)cql_connection_failure(control->connection, &control->cluster->trouble);
 	close_connection(control);
 }
 
@@ -221,8 +279,9 @@ static void end_refresh(struct cql_control *control)
 		control->done = control->begun;
 		control->failures = 0;
 		control->has_answered = true;
+		cql_control_refresh(control, REFRESH_EVERY_MS);
 	}
-	cql_control_refresh(control, r == 0 ? REFRESH_EVERY_MS : REFRESH_AGAIN_MS);
+	control->has_failed = r < 0;
 }
 
 static int take_answer(
@@ -312,17 +371,21 @@ void cql_control_init(struct cql_control *control)
 void cql_control_deinit(struct cql_control *control)
 {
 	close_connection(control);
-	control->resolver = cql_resolver_free(control->resolver);
+	end_search(control);
 	buffer_deinit(&control->frame);
 }
 
 void cql_control_tick(struct cql_control *control)
 {
-	if (control->connection && cql_connection_is_closed(control->connection))
+	if (control->has_answered)
+		end_search(control);
+	if (control->connection && is_over(control))
 		bury(control);
+	if (!control->connection)
+		look_at_trials(control);
 	if (!control->connection && control->retry_at_ms <= now_ms(control))
-		open_next(control);
-	if (control->connection && cql_connection_is_ready(control->connection))
+		go_on(control);
+	if (control->connection)
 		tick_ready(control);
 }
 
@@ -330,6 +393,24 @@ void cql_control_flush(struct cql_control *control)
 {
 	if (control->connection)
 		cql_connection_tick(control->connection);
+	for (size_t i = 0; i < control->trial_count; i++)
+		cql_connection_tick(control->trials[i].connection);
+}
+
+static int64_t round_deadline_ms(const struct cql_control *control)
+{
+	int64_t deadline_ms = has_more(control) ? control->next_trial_ms : INT64_MAX;
+
+	if (!control->is_in_round)
+		return control->retry_at_ms;
+	for (size_t i = 0; i < control->trial_count; i++) {
+		const struct cql_connection *connection = control->trials[i].connection;
+
+		if (cql_connection_is_closed(connection) || cql_connection_is_ready(connection))
+			return 0;
+		deadline_ms = MIN_OF(deadline_ms, cql_connection_deadline_ms(connection));
+	}
+	return deadline_ms;
 }
 
 int64_t cql_control_deadline_ms(const struct cql_control *control)
@@ -337,12 +418,8 @@ int64_t cql_control_deadline_ms(const struct cql_control *control)
 	int64_t refresh_ms = is_refreshing(control) ? INT64_MAX : control->refresh_at_ms;
 
 	if (!control->connection)
-		return control->resolver ? INT64_MAX : control->retry_at_ms;
-	if (cql_connection_is_closed(control->connection))
-		return 0;
-	if (!cql_connection_is_ready(control->connection))
-		return cql_connection_deadline_ms(control->connection);
-	if (!control->is_registered)
+		return round_deadline_ms(control);
+	if (is_over(control) || !control->is_registered)
 		return 0;
 	return MIN_OF(refresh_ms, cql_connection_deadline_ms(control->connection));
 }

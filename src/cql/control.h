@@ -3,8 +3,9 @@
 #pragma once
 
 /* One connection besides, to any node, that asks which nodes there are and is told when this
- * changes. When it ends, another node is asked: one that is known, or a contact point. The
- * session's thread. */
+ * changes. When it ends, or the node cannot tell, another node is asked: one that is known, or a
+ * contact point. They are tried side by side, each begun a little after the one before, so that one
+ * that says nothing keeps nobody from the next. The session's thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@
 
 enum {
 	CQL_CANDIDATES_MAX = 64,
+	CQL_TRIALS_MAX = 16,
 	CQL_KEYSPACE_SIZE = 49, /* with its NUL */
 };
 
@@ -34,6 +36,12 @@ struct cql_control_ask {
 	struct cql_control *control;
 	bool is_out;
 	struct cql_result *result;
+};
+
+/* A candidate to which a connection is made. */
+struct cql_control_trial {
+	struct cql_connection *connection;
+	struct cql_peer peer;
 };
 
 /* A topology was read; the callee takes it, and must not free connections now. */
@@ -52,12 +60,16 @@ struct cql_control {
 	struct cql_resolver *resolver;                  /* where names are being looked up */
 	struct cql_peer candidates[CQL_CANDIDATES_MAX]; /* of this round; address and name count */
 	size_t candidate_count, next;
+	struct cql_control_trial trials[CQL_TRIALS_MAX];
+	size_t trial_count;
+	int64_t next_trial_ms; /* none is begun before this while another is under way */
 	unsigned int failures; /* rounds in which nobody answered, in a row */
 	int64_t retry_at_ms;
 
 	struct cql_connection *connection;
 	struct cql_peer asked;
 	bool is_registered, has_answered; /* with a topology */
+	bool has_failed;                  /* to answer with one */
 	struct cql_question registration;
 
 	struct cql_control_ask asks[_CQL_ASK_COUNT];

@@ -179,6 +179,10 @@ static void on_call_answer(struct cql_question *question, const struct cql_answe
 		return;
 	}
 	call->reason = *answer->reason;
+	if (answer->outcome == CQL_TOO_LARGE) {
+		end(call, -EMSGSIZE, NULL);
+		return;
+	}
 	if (answer->outcome == CQL_TIMED_OUT)
 		cql_call_mark_tried(call, call->node);
 	retry(call, false);
@@ -396,6 +400,31 @@ static bool send_or_end(struct cql_session *session, struct cql_call *call)
 	return placing != NO_ROOM;
 }
 
+/* Whoever waits again stands first, and may wait longest. */
+static int64_t give_up_ms(const struct cql_session *session)
+{
+	int64_t earliest_ms = INT64_MAX;
+
+	for (const struct cql_call *call = session->waiting.first; call; call = call->next)
+		earliest_ms = MIN_OF(earliest_ms, call->give_up_ms);
+	return earliest_ms;
+}
+
+static void end_late(struct cql_session *session)
+{
+	struct cql_calls all = session->waiting;
+	struct cql_call *call;
+
+	if (give_up_ms(session) > now_ms(session))
+		return;
+	session->waiting = (struct cql_calls){ 0 };
+	while ((call = cql_calls_take(&all)))
+		if (call->give_up_ms <= now_ms(session))
+			end_homeless(session, call, "no node took it in time");
+		else
+			cql_calls_append(&session->waiting, call);
+}
+
 void cql_dispatch(struct cql_session *session)
 {
 	struct cql_calls passed_over = { 0 };
@@ -403,10 +432,9 @@ void cql_dispatch(struct cql_session *session)
 	size_t count = 0;
 
 	session->is_stirred = false;
+	end_late(session);
 	while (count < PASSED_OVER_MAX && (call = cql_calls_take(&session->waiting))) {
-		if (call->give_up_ms <= now_ms(session)) {
-			end_homeless(session, call, "no node took it in time");
-		} else if (!send_or_end(session, call)) {
+		if (!send_or_end(session, call)) {
 			cql_calls_append(&passed_over, call);
 			count++;
 		}
@@ -419,7 +447,7 @@ int64_t cql_dispatch_deadline_ms(const struct cql_session *session)
 {
 	if (session->is_stirred && session->waiting.first)
 		return 0;
-	return session->waiting.first ? session->waiting.first->give_up_ms : INT64_MAX;
+	return give_up_ms(session);
 }
 
 void cql_dispatch_end(struct cql_session *session)

@@ -260,6 +260,14 @@ static void answer_peers(const struct request *request)
 	size_t count = request->node->peer_count;
 	struct buffer frame;
 
+	if (request->node->manner == FAKE_REFUSES_PEERS) {
+		refuse(request, CQL_ERROR_SERVER, "no peers today");
+		return;
+	}
+	if (request->node->manner == FAKE_HOLDS_PEERS) {
+		hold(request);
+		return;
+	}
 	begin_rows(&frame, peer_columns, 7, NULL, (uint32_t)count - 1);
 	for (size_t i = 1; i < count; i++)
 		write_peer(&frame, &request->node->peers[i], true);
@@ -345,8 +353,9 @@ static void send_damaged(const struct request *request)
 
 static void send_huge(const struct request *request)
 {
-	static const uint8_t huge[] = { 0x84, 0, 0, 0, CQL_RESULT, 0x7f, 0xff, 0xff, 0xff };
+	uint8_t huge[] = { 0x84, 0, 0, 0, CQL_RESULT, 0x7f, 0xff, 0xff, 0xff };
 
+	cql_frame_set_stream(huge, request->stream);
 	write_all(request->connection->fd, huge, sizeof(huge));
 }
 
@@ -356,6 +365,18 @@ static void send_stray(const struct request *request)
 
 	stray.stream = (int16_t)(request->stream + 1000);
 	answer_void(&stray);
+}
+
+static void tell_news(const struct fake_connection *connection)
+{
+	static const uint8_t address[] = { 4, 127, 0, 0, 2, 0, 0, 0x23, 0x52 };
+	struct buffer frame;
+
+	begin_frame(&frame, CQL_EVENT);
+	write_string(&frame, "TOPOLOGY_CHANGE");
+	write_string(&frame, "NEW_NODE");
+	buffer_write(&frame, address, sizeof(address));
+	send_on(connection, &frame, CQL_STREAM_EVENTS);
 }
 
 static void release_held(const struct request *request)
@@ -423,6 +444,8 @@ static void misbehave(const struct request *request, const char *text)
 		send_huge(request);
 	else if (begins(text, "stray", &number))
 		send_stray(request);
+	else if (begins(text, "news", &number))
+		tell_news(request->connection);
 	else if (!refuses(request, text))
 		answer_void(request);
 }
@@ -642,7 +665,7 @@ static void take_frame(struct fake_node *node, struct fake_connection *connectio
 		write_all(connection->fd, "\x85\0\0\0\0\0\0\0\0", 9);
 	else if (node->manner == FAKE_NO_SERVER)
 		write_all(connection->fd, "220 mail.example.org ESMTP\r\n", 28);
-	else if (node->manner == FAKE_ANSWERS && !node->is_mute)
+	else if (node->manner != FAKE_MUTE && !node->is_mute)
 		serve(&request);
 	buffer_deinit(&plain);
 }
@@ -706,22 +729,13 @@ static void accept_one(struct fake_node *node)
 
 static void announce(struct fake_node *node)
 {
-	static const uint8_t address[] = { 4, 127, 0, 0, 2, 0, 0, 0x23, 0x52 };
 	uint64_t ignored;
 	ssize_t n = read(node->event_fd, &ignored, sizeof(ignored));
 
 	(void)n;
-	for (size_t i = 0; i < FAKE_CONNECTIONS_MAX; i++) {
-		struct buffer frame;
-
-		if (!node->open[i] || !node->open[i]->wants_events)
-			continue;
-		begin_frame(&frame, CQL_EVENT);
-		write_string(&frame, "TOPOLOGY_CHANGE");
-		write_string(&frame, "NEW_NODE");
-		buffer_write(&frame, address, sizeof(address));
-		send_on(node->open[i], &frame, CQL_STREAM_EVENTS);
-	}
+	for (size_t i = 0; i < FAKE_CONNECTIONS_MAX; i++)
+		if (node->open[i] && node->open[i]->wants_events)
+			tell_news(node->open[i]);
 }
 
 static void *run(void *argument)

@@ -19,6 +19,7 @@
  *     damaged     answers with a frame whose body is damaged
  *     huge        answers with a frame that says it is huge
  *     stray       answers on a stream on which nothing was asked
+ *     news        tells that the nodes are others now, on this connection, whoever asked for it
  *     keyspace    answers that a keyspace was changed; its own schema has version 9 then
  */
 
@@ -38,6 +39,8 @@ enum fake_manner {
 	FAKE_MUTE,      /* takes connections, and never says a word */
 	FAKE_VERSION_5, /* answers in another version */
 	FAKE_NO_SERVER, /* answers with what is not CQL */
+	FAKE_REFUSES_PEERS,
+	FAKE_HOLDS_PEERS, /* does not answer which nodes there are */
 };
 
 enum { FAKE_PEERS_MAX = 4, FAKE_CONNECTIONS_MAX = 64, FAKE_HELD_MAX = 4096 };

@@ -58,7 +58,8 @@ static void a_body_over_the_maximum_is_refused(void **state)
 
 	assert_int_equal(decode("\x84\0\0\0\x08\x04\0\0\0", &frame, NULL), 0);
 	assert_int_equal(frame.size, CQL_RESPONSE_MAX);
-	assert_int_equal(decode("\x84\0\0\0\x08\x04\0\0\1", &frame, NULL), -EMSGSIZE);
+	assert_int_equal(decode("\x84\0\0\7\x08\x04\0\0\1", &frame, NULL), -EMSGSIZE);
+	assert_int_equal(frame.stream, 7);
 	assert_int_equal(decode("\x84\0\0\0\x08\xff\xff\xff\xff", &frame, NULL), -EMSGSIZE);
 }
 

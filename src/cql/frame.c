@@ -55,12 +55,12 @@ int cql_frame_decode(const uint8_t *bytes, struct cql_frame *ret_frame, struct e
 			CQL_PROTOCOL_VERSION);
 	if (!is_answer(opcode))
 		return error_set(err, -EPROTO, "the server sent opcode %d", opcode);
-	if (size > CQL_RESPONSE_MAX)
-		return error_set(err, -EMSGSIZE, "an answer of %u bytes; at most %d are read", size,
-			CQL_RESPONSE_MAX);
 	*ret_frame = (struct cql_frame){
 		.flags = flags, .stream = (int16_t)stream, .opcode = opcode, .size = size
 	};
+	if (size > CQL_RESPONSE_MAX)
+		return error_set(err, -EMSGSIZE, "an answer of %u bytes; at most %d are read", size,
+			CQL_RESPONSE_MAX);
 	return 0;
 }
 

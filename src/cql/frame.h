@@ -70,12 +70,13 @@ struct cql_frame {
 	uint8_t flags;
 	int16_t stream;
 	enum cql_opcode opcode;
-	uint32_t size; /* of the body that follows, at most CQL_RESPONSE_MAX */
+	uint32_t size; /* of the body that follows, at most CQL_RESPONSE_MAX if it can be read */
 };
 
 /* Reads the CQL_FRAME_HEADER_SIZE bytes before a body.
  * Returns 0; -EPROTONOSUPPORT if the server answers in another version; -EPROTO if it is no answer;
- * -EMSGSIZE if its body would be too large. After an error the connection is of no more use. */
+ * -EMSGSIZE, with *ret_frame, if its body would be too large. After an error the connection is of
+ * no more use. */
 MUST_CHECK int cql_frame_decode(
 	const uint8_t *bytes, struct cql_frame *ret_frame, struct error *err);
 

@@ -96,7 +96,6 @@ void cql_node_tick(
 		open_connection(node, options, now_ms, trouble);
 	if (!node->was_ready && cql_node_is_ready(node)) {
 		node->was_ready = true;
-		node->is_down = false;
 		node->ready_ms = now_ms;
 	}
 }

@@ -27,7 +27,6 @@ struct cql_node_text {
 struct cql_node {
 	struct cql_peer peer;
 	bool is_local; /* connections are made */
-	bool is_down;  /* as the cluster said last */
 
 	struct cql_connection *connection; /* NULL: none now */
 	bool was_ready;                    /* this connection */

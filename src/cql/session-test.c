@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -26,6 +27,23 @@
  * tokens up to 0, the second those above. */
 
 enum { LONG_MS = 20 * 1000, SHORT_MS = 1500 };
+
+int __real_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret_infos);
+int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret_infos);
+
+static sem_t slow_name_is_over;
+
+/* "slow.invalid" takes as long as the test likes. */
+int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret_infos)
+{
+	if (strcmp(name, "slow.invalid") != 0)
+		return __real_getaddrinfo(name, service, hints, ret_infos);
+	sem_wait(&slow_name_is_over);
+	return EAI_AGAIN;
+}
 
 static struct fake_node nodes[2];
 static struct cql_options options;
@@ -71,6 +89,11 @@ static void start_both_nodes(void)
 	start_node();
 	nodes[1].port = nodes[0].port;
 	fake_node_start(&nodes[1]);
+}
+
+static void name_both_nodes(void)
+{
+	snprintf(hosts, sizeof(hosts), "127.0.0.1:%d,127.0.0.2:%d", nodes[0].port, nodes[1].port);
 }
 
 static void start_session(void)
@@ -326,7 +349,7 @@ static void who_was_refused_by_all_that_are_connected_is_told_at_once(void **sta
 /* Each of these ends the connection, and nothing else. */
 static void whatever_a_node_sends_the_session_goes_on(void **state)
 {
-	static const char *const texts[] = { "half", "close", "garbage", "huge", "stray" };
+	static const char *const texts[] = { "half", "close", "garbage", "stray", "news" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		set_up(state);
@@ -349,6 +372,20 @@ static void a_damaged_answer_fails_alone(void **state)
 	assert_int_equal(execute("damaged", true), -EPROTO);
 	assert_int_equal(execute("ok", true), 0);
 	assert_int_equal(count().disconnects, 0);
+}
+
+/* All would answer so: it is sent once, although it may be sent again. */
+static void an_answer_that_is_too_large_is_not_asked_for_again(void **state)
+{
+	start_both_nodes();
+	connect_session();
+	wait_until(both_are_connected);
+	assert_int_equal(execute("huge", true), -EMSGSIZE);
+	assert_error_has("an answer of 2147483647 bytes");
+	assert_int_equal(nodes[0].statements + nodes[1].statements, 1);
+	assert_int_equal(count().retries, 0);
+	assert_int_equal(execute("ok", true), 0);
+	assert_int_equal(count().disconnects, 1);
 }
 
 static void a_password_is_given(void **state)
@@ -410,6 +447,90 @@ static void a_node_that_never_speaks_is_told(void **state)
 	nodes[0].manner = FAKE_MUTE;
 	options.connect_timeout_ms = SHORT_MS;
 	expect_no_connection("did not answer in time");
+}
+
+static void a_host_that_never_speaks_keeps_nobody_from_the_next(void **state)
+{
+	nodes[0].manner = FAKE_MUTE;
+	start_both_nodes();
+	name_both_nodes();
+	start_session();
+	assert_int_equal(cql_session_wait(session, LONG_MS / 2, &err), 0);
+	assert_int_equal(execute("ok", true), 0);
+}
+
+/* As one who opens a store does until it can be opened. */
+static void who_begins_again_before_a_host_is_given_up_connects(void **state)
+{
+	int r = CQL_UNAVAILABLE;
+
+	nodes[0].manner = FAKE_MUTE;
+	start_both_nodes();
+	name_both_nodes();
+	options.connect_timeout_ms = SHORT_MS;
+	for (int i = 0; i < 10 && r != 0; i++) {
+		start_session();
+		r = cql_session_wait(session, SHORT_MS, &err);
+		session = cql_session_free(session);
+	}
+	assert_int_equal(r, 0);
+}
+
+static void a_name_that_takes_long_keeps_nobody_from_the_next(void **state)
+{
+	int r;
+
+	sem_init(&slow_name_is_over, 0, 0);
+	start_node();
+	snprintf(hosts, sizeof(hosts), "slow.invalid,localhost:%d", nodes[0].port);
+	start_session();
+	r = cql_session_wait(session, LONG_MS / 2, &err);
+	sem_post(&slow_name_is_over);
+	assert_int_equal(r, 0);
+}
+
+static void a_node_that_cannot_tell_of_the_nodes_is_not_the_only_one_asked(void **state)
+{
+	nodes[0].manner = FAKE_REFUSES_PEERS;
+	start_both_nodes();
+	name_both_nodes();
+	start_session();
+	assert_int_equal(cql_session_wait(session, LONG_MS / 2, &err), 0);
+	assert_int_equal(execute("ok", true), 0);
+}
+
+static void a_node_that_does_not_tell_of_the_nodes_is_left_before_the_wait_is_over(void **state)
+{
+	nodes[0].manner = FAKE_HOLDS_PEERS;
+	options.connect_timeout_ms = 2 * SHORT_MS;
+	start_both_nodes();
+	name_both_nodes();
+	start_session();
+	assert_int_equal(cql_session_wait(session, options.connect_timeout_ms, &err), 0);
+}
+
+static void that_no_node_tells_of_the_nodes_is_told(void **state)
+{
+	nodes[0].manner = FAKE_REFUSES_PEERS;
+	expect_no_connection("no peers today");
+}
+
+static bool has_both_again(void)
+{
+	return count().nodes_known == 2;
+}
+
+/* The first one told of the nodes once. */
+static void a_node_that_can_tell_of_the_nodes_no_more_is_left(void **state)
+{
+	start_both_nodes();
+	nodes[0].peer_count = 1;
+	name_both_nodes();
+	connect_session();
+	assert_int_equal(count().nodes_known, 1);
+	nodes[0].manner = FAKE_REFUSES_PEERS;
+	fake_node_announce(&nodes[0]);
+	wait_until(has_both_again);
 }
 
 /* In less than the time-out of a statement. */
@@ -536,6 +657,17 @@ static void nodes_agree_on_a_schema(void **state)
 	assert_error_has("agree");
 	nodes[0].peers[1].schema = nodes[1].peers[1].schema = 7;
 	assert_int_equal(cql_schema_agreement(session, LONG_MS, &err), 0);
+}
+
+/* Its version is that which it had when it was last seen. */
+static void a_node_elsewhere_that_is_down_is_not_waited_for(void **state)
+{
+	start_node();
+	nodes[0].peer_count = 2;
+	nodes[0].peers[1].datacenter = "there";
+	nodes[0].peers[1].schema = 8;
+	connect_session();
+	assert_int_equal(cql_schema_agreement(session, SHORT_MS, &err), 0);
 }
 
 /* The first node tells of the cluster; the second makes the change, of which the first has not
@@ -738,6 +870,63 @@ static void more_than_may_be_pending_waits_or_is_refused(void **state)
 	sem_destroy(&done);
 }
 
+enum { IN_FLIGHT = 1024, STEADY_MS = 1000 }; /* as in connection.c and node.c */
+
+static int64_t next_ms;
+static char late[] = "A", again[] = "B";
+static char ended[3]; /* who, in their order */
+
+static void on_end(void *context, int r, struct cql_result *result, const struct error *reason)
+{
+	size_t size = strlen(ended);
+
+	if (context && size < sizeof(ended) - 1)
+		ended[size] = *(const char *)context;
+	cql_result_free(result);
+	sem_post(&done);
+}
+
+static bool is_next(void)
+{
+	return clock_monotonic_ms(clock_system()) >= next_ms;
+}
+
+static bool all_are_in_flight(void)
+{
+	return nodes[0].statements == IN_FLIGHT;
+}
+
+/* One that was in flight waits before the one that had no room, and may wait longer. */
+static void who_waits_is_told_in_time_whoever_waits_before(void **state)
+{
+	struct cql_statement silent = { .text = "silent", .is_idempotent = true };
+	struct cql_statement ok = { .text = "ok" };
+
+	sem_init(&done, 0, 0);
+	memset(ended, 0, sizeof(ended));
+	options.pending_max = 2 * IN_FLIGHT;
+	options.request_timeout_ms = SHORT_MS;
+	start_node();
+	connect_session();
+	next_ms = clock_monotonic_ms(clock_system()) + STEADY_MS;
+	wait_until(is_next);
+	next_ms = clock_monotonic_ms(clock_system()) + SHORT_MS / 2;
+	assert_int_equal(cql_submit(session, &silent, on_end, again, &err), 0);
+	silent.is_idempotent = false;
+	for (int i = 1; i < IN_FLIGHT; i++)
+		assert_int_equal(cql_submit(session, &silent, on_end, NULL, &err), 0);
+	assert_int_equal(cql_submit(session, &ok, on_end, late, &err), 0);
+	wait_until(all_are_in_flight);
+	wait_until(is_next);
+	fake_node_stop(&nodes[0]);
+	nodes[0].manner = FAKE_MUTE;
+	fake_node_start(&nodes[0]);
+	for (int i = 0; i < IN_FLIGHT + 1; i++)
+		sem_wait(&done);
+	assert_string_equal(ended, "AB");
+	sem_destroy(&done);
+}
+
 static void a_stopped_session_lets_nobody_wait(void **state)
 {
 	struct cql_statement silent = { .text = "silent" };
@@ -798,6 +987,7 @@ int main(void)
 		WITH_NODES(who_was_refused_by_all_that_are_connected_is_told_at_once),
 		WITH_NODES(whatever_a_node_sends_the_session_goes_on),
 		WITH_NODES(a_damaged_answer_fails_alone),
+		WITH_NODES(an_answer_that_is_too_large_is_not_asked_for_again),
 		WITH_NODES(a_password_is_given),
 		WITH_NODES(a_wrong_password_is_told),
 		WITH_NODES(a_missing_password_is_told),
@@ -805,6 +995,13 @@ int main(void)
 		WITH_NODES(another_version_is_told),
 		WITH_NODES(what_is_no_cassandra_is_told),
 		WITH_NODES(a_node_that_never_speaks_is_told),
+		WITH_NODES(a_host_that_never_speaks_keeps_nobody_from_the_next),
+		WITH_NODES(who_begins_again_before_a_host_is_given_up_connects),
+		WITH_NODES(a_name_that_takes_long_keeps_nobody_from_the_next),
+		WITH_NODES(a_node_that_cannot_tell_of_the_nodes_is_not_the_only_one_asked),
+		WITH_NODES(a_node_that_does_not_tell_of_the_nodes_is_left_before_the_wait_is_over),
+		WITH_NODES(that_no_node_tells_of_the_nodes_is_told),
+		WITH_NODES(a_node_that_can_tell_of_the_nodes_no_more_is_left),
 		WITH_NODES(where_nobody_listens_it_is_known_at_once),
 		WITH_NODES(a_node_that_comes_back_is_used_again),
 		WITH_NODES(a_statement_goes_to_its_replica),
@@ -815,6 +1012,7 @@ int main(void)
 		WITH_NODES(the_death_of_one_node_is_not_seen),
 		WITH_NODES(a_node_that_stands_still_is_left_soon),
 		WITH_NODES(nodes_agree_on_a_schema),
+		WITH_NODES(a_node_elsewhere_that_is_down_is_not_waited_for),
 		WITH_NODES(nodes_that_agree_on_the_schema_before_do_not_agree),
 		WITH_NODES(compression_is_used_where_both_have_it),
 		WITH_NODES(compression_is_not_used_where_the_node_lacks_it),
@@ -825,6 +1023,7 @@ int main(void)
 		WITH_NODES(what_is_too_large_is_refused),
 		WITH_NODES(statements_that_are_large_wait_for_each_other),
 		WITH_NODES(more_than_may_be_pending_waits_or_is_refused),
+		WITH_NODES(who_waits_is_told_in_time_whoever_waits_before),
 		WITH_NODES(a_stopped_session_lets_nobody_wait),
 		WITH_NODES(wrong_options_are_refused),
 	};

@@ -105,14 +105,16 @@ CLEANUP_DEFINE(struct cql_session, cql_session_free)
  * certificate). */
 MUST_CHECK int cql_session_wait(struct cql_session *session, int64_t timeout_ms, struct error *err);
 
-/* Waits until all nodes that are up have the same schema: after each change of it, before it is
- * used. Returns as cql_session_wait. */
+/* Waits until all nodes of the local data centre that are up have the same schema: after each
+ * change of it, before it is used. Returns as cql_session_wait. */
 MUST_CHECK int cql_schema_agreement(
 	struct cql_session *session, int64_t timeout_ms, struct error *err);
 
 /* Asks and waits for the answer, or the first page of it. *ret_result is the caller's (ret_result
  * may be NULL). Returns 0; CQL_UNAVAILABLE; -EACCES if the user may not; -EEXIST if what should be
- * created is there; -EIO with the server's text if it refused otherwise. */
+ * created is there; -EIO with the server's text if it refused otherwise; -EMSGSIZE if the statement
+ * or its answer is too large; -EPROTO if the answer is damaged; -EINVAL if it is no statement;
+ * -ENOSPC if there were CQL_TEXTS_MAX other texts; -ENOMEM. */
 MUST_CHECK int cql_execute(struct cql_session *session, const struct cql_statement *statement,
 	struct cql_result **ret_result, struct error *err);
 
