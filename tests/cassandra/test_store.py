@@ -199,7 +199,7 @@ def test_a_damaged_description_is_counted_and_hides_nothing(start, cassandra):
     infos = [{"uuid": instance, "since": BASE_MS + since, "name": name}
              for instance, since, name in ((UUID, 0, "one"), (UUID, 1, "two"), (other, 0, "other"))]
     with Peer(server) as peer:
-        peer.send_enveloped("3", {**reading(1), "instances": infos}, 1)
+        peer.send_enveloped("3", {"host": "h1", "instances": infos}, 1)
         peer.wait_ack(1)
 
     def names():
