@@ -20,6 +20,8 @@ enum {
 	INSTANCE_TEXT_MAX = 255,     /* bytes of any name, id or host */
 	INSTANCE_PORTS_MAX = 64,     /* NICs of one instance */
 	INSTANCE_ADDRESSES_MAX = 64, /* addresses of one NIC */
+	/* One info in an arena: some 4300 texts are 1.1 MiB, and not all of its room is used. */
+	INSTANCE_INFO_MEMORY_MAX = 2 * 1024 * 1024,
 };
 
 struct uuid {

@@ -71,6 +71,27 @@ static void make_group(struct writer *writer, uint64_t from, uint64_t to, struct
 	}
 }
 
+static size_t parts_of(const struct writer_item *item)
+{
+	const struct batch *batch = item->batch;
+
+	return batch ? batch->reading_count + batch->info_count + batch->gap_count : 0;
+}
+
+/* Where the group ends that begins with what was not committed yet: it has one item at least. A
+ * store that has no room for a group would get the same one for ever. Called with the lock. */
+static uint64_t group_end(struct writer *writer)
+{
+	uint64_t maximum = MIN_OF(writer->end, writer->committing + WRITER_COMMIT_MAX),
+		 end = writer->committing;
+	size_t parts = 0;
+
+	do
+		parts += parts_of(slot(writer, end++));
+	while (end < maximum && parts + parts_of(slot(writer, end)) <= STORE_COMMIT_PARTS_MAX);
+	return end;
+}
+
 /* Sleeps, but not longer than until the writer is to end. Called with the lock. */
 static void wait_ms(struct writer *writer, int64_t ms)
 {
@@ -157,7 +178,7 @@ static void *run(void *argument)
 			pthread_cond_wait(&writer->wake, &writer->lock);
 		if (writer->waiting == writer->end)
 			break;
-		writer->waiting = MIN_OF(writer->end, writer->waiting + WRITER_COMMIT_MAX);
+		writer->waiting = group_end(writer);
 		if (commit_group(writer) != 0)
 			break;
 		finish_group(writer);

@@ -4,7 +4,7 @@
 
 /* The thread that appends to the store.
  *
- *     loop --submit--> bounded queue --> writer: one commit of all that waits --> done list -->
+ *     loop --submit--> bounded queue --> writer: one commit of what waits --> done list -->
  * loop
  *
  * Commits are made in the order of submission, so that what is said of a source with a batch is
@@ -21,6 +21,7 @@
 #include "base/macros.h"
 #include "store/store.h"
 
+/* Messages; in a commit fewer where together they have more than STORE_COMMIT_PARTS_MAX. */
 enum { WRITER_QUEUE_MAX = 256, WRITER_COMMIT_MAX = 128 };
 
 struct writer;

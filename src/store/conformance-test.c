@@ -1013,6 +1013,124 @@ static void infos_are_listed_by_time_in_any_order(void **state)
 	}
 }
 
+/* All texts as long, and all lists as many, as an info can have. */
+struct large_info {
+	char text[INSTANCE_TEXT_MAX + 1];
+	const char *addresses[INSTANCE_ADDRESSES_MAX];
+	struct instance_port ports[INSTANCE_PORTS_MAX];
+	struct instance_info info;
+};
+
+static void make_large(struct large_info *large)
+{
+	memset(large, 0, sizeof(*large));
+	memset(large->text, 'x', INSTANCE_TEXT_MAX);
+	for (size_t i = 0; i < INSTANCE_ADDRESSES_MAX; i++)
+		large->addresses[i] = large->text;
+	for (size_t i = 0; i < INSTANCE_PORTS_MAX; i++)
+		large->ports[i] = (struct instance_port){ large->text, large->text, large->text,
+			large->addresses, INSTANCE_ADDRESSES_MAX };
+	for (size_t i = 0; i < instance_field_count; i++)
+		*instance_field_at(&large->info, i) = large->text;
+	large->info.vcpus = large->info.memory_mib = large->info.disk_gib = INT32_MAX;
+	large->info.ports = large->ports;
+	large->info.port_count = INSTANCE_PORTS_MAX;
+	assert_int_equal(uuid_parse(UUID, &large->info.uuid), 0);
+}
+
+/* As many as make more than one answer of any backend has room for. */
+enum { LARGE_INFOS = 64 };
+
+static void append_large(struct fixture *fixture, const struct instance_info *info, int64_t since)
+{
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct store_commit commit = { .batch_count = 1, .now_ms = BASE_MS };
+	struct store_tally tally;
+	struct error err = { 0 };
+	struct instance_info *added;
+
+	assert_int_equal(batch_new(&batch), 0);
+	added = batch_add_info(batch);
+	*added = *info;
+	added->since_ms = BASE_MS + since;
+	commit.batches = (const struct batch *const[]){ batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+}
+
+struct large_search {
+	const struct instance_info *info;
+	size_t instances, found;
+};
+
+static int find_large(void *context, const struct store_instance *instance)
+{
+	struct large_search *search = context;
+
+	search->instances++;
+	search->found +=
+		instance->info_count && instance_info_equal(&instance->infos[0], search->info);
+	return 0;
+}
+
+static void the_largest_infos_are_listed_and_hide_nobody(void **state)
+{
+	const struct store_filter filter = { 0 };
+	struct fixture *fixture = *state;
+	struct item other = cpu_at(1000, 1);
+	struct error err = { 0 };
+	struct large_info large;
+
+	make_large(&large);
+	other.uuid = "11111111-93a5-4f0c-8f0e-3c1d2b4a5968";
+	append(fixture, &other, 1);
+	for (int64_t i = 0; i < LARGE_INFOS; i++)
+		append_large(fixture, &large.info, i);
+	for (int round = 0; round < 2; round++) {
+		struct large_search search = { .info = &large.info };
+
+		assert_int_equal(
+			store_instances(fixture->store, &filter, find_large, &search, &err), 0);
+		assert_int_equal(search.instances, 2);
+		assert_int_equal(search.found, 1);
+		if (fixture->is_durable)
+			restart(fixture);
+	}
+}
+
+/* What an old worker's message has room for: tuples of 20 bytes, each a reading, and at most 4096
+ * of a name. */
+enum { NAME_READINGS = 4096, MESSAGE_READINGS = 1024 * 1024 / 20, LATE_DAYS = 20 };
+
+static void add_late_readings(struct batch *batch)
+{
+	for (int64_t i = 0; i < MESSAGE_READINGS; i++) {
+		struct item item = cpu_at(i % LATE_DAYS * TEST_DAY_MS + i, 5);
+		char name[16];
+
+		snprintf(name, sizeof(name), "i%d", (int)(i / NAME_READINGS));
+		item.uuid = NULL;
+		item.name = name;
+		item.epoch = "";
+		add_item(batch, &item);
+	}
+}
+
+static void a_message_of_nothing_but_late_readings_is_stored(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct store_commit commit = { .batch_count = 1,
+		.now_ms = BASE_MS + 2 * LATE_DAYS * TEST_DAY_MS };
+	struct store_tally tally = { 0 };
+	struct error err = { 0 };
+
+	assert_int_equal(batch_new(&batch), 0);
+	add_late_readings(batch);
+	commit.batches = (const struct batch *const[]){ batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+	assert_int_equal(tally.stored, MESSAGE_READINGS);
+}
+
 static int print_latest(void *context, const struct store_latest *latest)
 {
 	buffer_print(context, "last %" PRId64 "\n", latest->instance.last_ms - BASE_MS);
@@ -1306,6 +1424,8 @@ int main(int argc, char **argv)
 		ON_ALL(the_gaps_of_a_batch_are_kept_once),
 		ON_ALL(a_start_is_that_of_the_earliest_reading_in_any_order),
 		ON_ALL(infos_are_listed_by_time_in_any_order),
+		ON_ALL(the_largest_infos_are_listed_and_hide_nobody),
+		ON_ALL(a_message_of_nothing_but_late_readings_is_stored),
 		ON_ALL(the_latest_samples_are_those_of_each_series),
 		ON_ALL(instances_are_listed_as_they_appeared_and_by_name),
 		ON_ALL(sealing_changes_no_answer),

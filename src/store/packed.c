@@ -2,6 +2,14 @@
 /* SPDX-FileCopyrightText: The kanyun authors */
 #include "store/packed.h"
 
+/* The most texts of an info, and each with its size, which takes two bytes. */
+enum {
+	TEXTS_MAX = INSTANCE_PORTS_MAX * (3 + INSTANCE_ADDRESSES_MAX) + 16,
+	NUMBERS_BYTES_MAX = 64 + INSTANCE_PORTS_MAX,
+};
+_Static_assert(TEXTS_MAX *(INSTANCE_TEXT_MAX + 2) + NUMBERS_BYTES_MAX <= PACKED_INFO_MAX,
+	"any info can be packed");
+
 void packed_write_info(struct buffer *to, const struct instance_info *info)
 {
 	buffer_write_signed(to, info->since_ms);

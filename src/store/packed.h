@@ -10,7 +10,10 @@
 #include "base/cursor.h"
 #include "model/instance.h"
 
-/* Without its UUID, which the place where it is kept knows. Texts live in the arena. */
+enum { PACKED_INFO_MAX = 1152 * 1024 }; /* bytes of one, of which the texts are most */
+
+/* Without its UUID, which the place where it is kept knows. Texts live in the arena,
+ * which needs INSTANCE_INFO_MEMORY_MAX. */
 void packed_write_info(struct buffer *to, const struct instance_info *info);
 void packed_read_info(struct cursor *from, struct arena *arena, struct instance_info *ret_info);
 

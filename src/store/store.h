@@ -70,6 +70,10 @@ struct store_record {
 
 enum { RECORD_TEXT_MAX = 2048, RECORD_VALUE_MAX = 16 * 1024 * 1024 };
 
+/* Readings, infos and gaps in all batches of one commit: every backend has room for so many. A
+ * message alone has fewer (some 50,000 readings of 20 bytes). */
+enum { STORE_COMMIT_PARTS_MAX = 100 * 1000 };
+
 struct store_commit {
 	const struct batch *const *batches;
 	size_t batch_count;

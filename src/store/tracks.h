@@ -71,7 +71,8 @@ struct resident {
 	bool is_stored;
 };
 
-enum { RESIDENT_INFO_MEMORY_MAX = 1024 * 1024 };
+/* Of all infos of an instance: some of the largest, thousands of usual ones. */
+enum { RESIDENT_INFO_MEMORY_MAX = 2 * INSTANCE_INFO_MEMORY_MAX };
 
 struct tracks {
 	struct resident **residents; /* in the order of their appearance; also by id - 1 */

@@ -222,6 +222,32 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
     assert server.counters()["store_corrupt"] == 1
 
 
+def test_a_damaged_description_is_counted_and_hides_nothing(start, cassandra):
+    server = start(CassandraServer, cassandra)
+    other = "11111111-93a5-4f0c-8f0e-3c1d2b4a5968"
+    infos = [{"uuid": instance, "since": BASE_MS + since, "name": name}
+             for instance, since, name in ((UUID, 0, "one"), (UUID, 1, "two"), (other, 0, "other"))]
+    with Peer(server) as peer:
+        peer.send_enveloped("3", {"host": "h1", "instances": infos}, 1)
+        peer.wait_ack(1)
+
+    def names():
+        return {uuid: [info["texts"][0] for info in instance["infos"]]
+                for uuid, instance in server.instances().items()}
+
+    assert names() == {other: ["other"], UUID: ["one", "two"]}
+    with session(cassandra) as made:
+        [row] = [row for row in made.execute(f"SELECT * FROM {server.keyspace}.infos").all()
+                 if b"two" in row.info]
+        for damaged in row.info[:-1], b"\xff" * 40:
+            before = server.counters()["store_corrupt"]
+            made.execute(f"UPDATE {server.keyspace}.infos SET info = %s WHERE bucket = %s AND "
+                         "instance = %s AND since = %s AND digest = %s",
+                         (damaged, row.bucket, row.instance, row.since, row.digest))
+            assert names() == {other: ["other"], UUID: ["one"]}
+            assert server.counters()["store_corrupt"] == before + 1
+
+
 def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
     server = start(CassandraServer, cassandra)
     with Peer(server) as peer:

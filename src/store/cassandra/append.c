@@ -16,8 +16,8 @@
 enum {
 	IN_FLIGHT_MAX = 16384, /* statements that are made before they are sent, */
 	IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024,
-	LATES_MAX = 1 << 20,
-	COMMIT_MEMORY_MAX = 256 * 1024 * 1024,
+	LATES_MAX = 2 * STORE_COMMIT_PARTS_MAX,
+	COMMIT_MEMORY_MAX = 256 * 1024 * 1024, /* less than 1 KiB of each of these is kept */
 };
 
 /* Above all times: the smaller one of two has the larger timestamp. */
@@ -362,8 +362,11 @@ static int add_batch(struct appending *appending, const struct batch *batch)
 	struct filing filing = { .count = 0 };
 	int r = 0;
 
-	for (size_t i = 0; i < batch->info_count && r == 0; i++)
+	for (size_t i = 0; i < batch->info_count && r == 0; i++) {
 		r = add_info(appending, &batch->infos[i]);
+		if (r == 0)
+			r = send_if_many(appending);
+	}
 	if (r == 0)
 		r = filing_make(&appending->arena, batch, &filing);
 	appending->readings += filing.reading_count;

@@ -20,11 +20,16 @@ int cassandra_outcome(int r)
 	return r == CQL_UNAVAILABLE || r == CQL_BUSY ? STORE_UNAVAILABLE : r;
 }
 
-int cassandra_corrupt(struct cassandra_store *store, const char *what, struct error *err)
+void cassandra_count_corrupt(struct cassandra_store *store)
 {
 	pthread_mutex_lock(&store->lock);
 	store->counters.corrupt++;
 	pthread_mutex_unlock(&store->lock);
+}
+
+int cassandra_corrupt(struct cassandra_store *store, const char *what, struct error *err)
+{
+	cassandra_count_corrupt(store);
 	return error_set(err, -EBADMSG, "Cassandra: %s is not what was written", what);
 }
 

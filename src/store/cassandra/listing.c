@@ -11,13 +11,18 @@
 #include "store/cassandra/private.h"
 #include "store/packed.h"
 
-enum { HOSTS_MEMORY_MAX = 256 * 1024 * 1024, HOSTS_MAX = 1 << 20 };
+enum {
+	HOSTS_MEMORY_MAX = 256 * 1024 * 1024,
+	HOSTS_MAX = 1 << 20,
+	/* An answer has room for so many of the largest, with what else is in a row. */
+	INFOS_PAGE_ROWS = CQL_RESPONSE_MAX / (PACKED_INFO_MAX + INSTANCE_ID_SIZE),
+};
 
 int listing_init(struct listing *listing, struct cassandra_store *store)
 {
 	*listing = (struct listing){ .store = store };
 	arena_init(&listing->arena, HOSTS_MEMORY_MAX);
-	arena_init(&listing->scratch, RESIDENT_INFO_MEMORY_MAX);
+	arena_init(&listing->scratch, INSTANCE_INFO_MEMORY_MAX);
 	return tracks_init(&listing->tracks);
 }
 
@@ -145,27 +150,43 @@ static int take_instance(struct listing *listing, const struct cql_result *row)
 	return read_hosts(listing, listed, cql_result_value(row, 3));
 }
 
-/* (instance, info) */
-static int take_info(struct listing *listing, const struct cql_result *row)
+/* Its texts live until the next one is read. */
+static int read_info(struct listing *listing, struct cql_value value, struct instance_info *info)
 {
-	struct cql_value value = cql_result_value(row, 1);
+	struct cursor cursor = cursor_over(value.bytes, (size_t)MAX_OF(value.size, 0));
+
+	arena_clear(&listing->scratch);
+	packed_read_info(&cursor, &listing->scratch, info);
+	return cursor.is_broken || cursor_left(&cursor) ? -EBADMSG : 0;
+}
+
+/* (instance, info) */
+static int add_info(struct listing *listing, const struct cql_result *row)
+{
 	struct instance_info info = { 0 };
 	struct listed *listed;
-	struct cursor cursor;
-	int r = find_listed(listing, row, &listed);
+	int r = read_info(listing, cql_result_value(row, 1), &info);
 
+	if (r == 0)
+		r = find_listed(listing, row, &listed);
 	if (r < 0)
 		return r;
-	if (value.size <= 0 || !listed->resident->key.has_uuid)
-		return -EBADMSG;
-	cursor = cursor_over(value.bytes, (size_t)value.size);
-	arena_clear(&listing->scratch);
-	packed_read_info(&cursor, &listing->scratch, &info);
-	if (cursor.is_broken || cursor_left(&cursor))
+	if (!listed->resident->key.has_uuid)
 		return -EBADMSG;
 	info.uuid = listed->resident->key.uuid;
 	r = resident_add_info(listed->resident, &info);
 	return MIN_OF(r, 0);
+}
+
+/* One that cannot be read is not shown; it never expires, and nobody else is to miss for it. */
+static int take_info(struct listing *listing, const struct cql_result *row)
+{
+	int r = add_info(listing, row);
+
+	if (r != -EBADMSG)
+		return r;
+	cassandra_count_corrupt(listing->store);
+	return 0;
 }
 
 /* Statements are asked in pairs: instances, and their infos. */
@@ -191,7 +212,8 @@ static int compare_listed(const void *a, const void *b)
 static void ask_for(struct statements *statements, const struct cql_value *values, size_t count)
 {
 	statements_add(statements, count > 1 ? GET_INSTANCE : GET_INSTANCES, values, count, 1);
-	statements_add(statements, count > 1 ? GET_INSTANCE_INFOS : GET_INFOS, values, count, 1);
+	statements_add(statements, count > 1 ? GET_INSTANCE_INFOS : GET_INFOS, values, count, 1)
+		->page_size = INFOS_PAGE_ROWS;
 }
 
 int listing_load(struct listing *listing, const struct instance_key *key, struct error *err)

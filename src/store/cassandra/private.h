@@ -187,6 +187,8 @@ struct cassandra_store {
 /* What the client's result means to callers of the store. */
 int cassandra_outcome(int r);
 int64_t cassandra_kept_from(struct cassandra_store *store);
+/* Something is not what was written. */
+void cassandra_count_corrupt(struct cassandra_store *store);
 /* Counts it, and returns the error. */
 int cassandra_corrupt(struct cassandra_store *store, const char *what, struct error *err);
 

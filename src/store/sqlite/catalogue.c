@@ -191,7 +191,7 @@ static int add_infos(struct sqlite_store *store, struct resident *resident, stru
 	CLEANUP(buffer_deinit) struct buffer buffer;
 	int r = 0;
 
-	buffer_init(&buffer, RESIDENT_INFO_MEMORY_MAX);
+	buffer_init(&buffer, PACKED_INFO_MAX);
 	for (size_t i = 0; i < resident->info_count && r == 0; i++) {
 		if (resident->info_numbers[i] < resident->infos_stored)
 			continue;
@@ -448,7 +448,7 @@ static int load_info(struct sqlite_store *store, sqlite3_stmt *row, struct error
 	CLEANUP(arena_deinit) struct arena arena;
 	struct instance_info info = { 0 };
 
-	arena_init(&arena, RESIDENT_INFO_MEMORY_MAX);
+	arena_init(&arena, INSTANCE_INFO_MEMORY_MAX);
 	packed_read_info(&cursor, &arena, &info);
 	if (!resident || cursor.is_broken)
 		return error_set(err, -EBADMSG, "kanyun.db: an info of instance %lld is damaged",
