@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* What this server wrote lately, in memory: by it the tally tells new samples from known ones. */
+/* What this server wrote lately, in memory, up to a number of rows: by it the tally tells new
+ * samples from known ones. */
 
 #include <errno.h>
 #include <stdlib.h>
