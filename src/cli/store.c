@@ -83,7 +83,6 @@ static int copy_all(struct copy *copy, struct client *client, struct error *err)
 
 	if (r == 0)
 		r = copy_instances(copy, err);
-
 	return r == 0 ? copy_facts(copy, err) : r;
 }
 
