@@ -12,7 +12,7 @@
 enum {
 	REST_EVERY_MS = 1000,
 	IDLE_TRACKS_MIN = 16384,
-	ROWS_MAX = 4 * 1000 * 1000, /* some 250 MB */
+	ROWS_MAX = 4 * 1000 * 1000, /* some 300 MB */
 };
 
 static int add_reading(
