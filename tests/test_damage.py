@@ -7,10 +7,11 @@ import datetime
 import os
 import shutil
 import sqlite3
+import subprocess
 
 import pytest
 
-from harness import Api, Peer, Server
+from harness import BUILD, TIMEOUT, Api, Peer, Server
 from test_api import OTHER, UUID, Answers, reading
 
 HOUR = 3_600_000
@@ -97,6 +98,13 @@ def overwrite_rows(path, tables=("chunks", "thinned", "month")):
     db.close()
 
 
+def copy(directory):
+    return subprocess.run(
+        [os.path.join(BUILD, "src/cli/kanyun"), "store", "copy", "-c", "/dev/null",
+         "--from", f"sqlite:{directory}/data", "--to", f"sqlite:{directory}/copied"],
+        text=True, capture_output=True, timeout=TIMEOUT)
+
+
 @pytest.mark.parametrize("damage", [cut, overwrite, empty, os.unlink])
 def test_a_damaged_day_is_set_aside_and_its_readings_are_known_to_be_lost(start, sealed, damage):
     damage(day_file(sealed, LOST))
@@ -165,6 +173,32 @@ def test_what_turns_out_to_be_damaged_is_an_error_and_set_aside_at_the_next_star
     server = start(Server, *OPTIONS)
     server.wait_line("readings of the day from .* are lost")
     assert usage(start, server, 0, 3 * DAY)["value"] == 3 * DAY
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_a_copy_cannot_read_is_a_gap_of_it(start, sealed, is_known):
+    """Whether a question had found it before, or the copy does, which is then made again."""
+    overwrite_rows(day_file(sealed, LOST))
+    if is_known:
+        server = start(Server, *OPTIONS)
+        answer = ask(start, server, **{"id": UUID, "metric": "cpu", "from": BEGIN / 1000,
+                                       "to": (BEGIN + 2 * DAY) / 1000})
+        assert "is damaged" in answer["message"], answer
+        server.stop()
+    else:
+        made = copy(sealed)
+        assert made.returncode == 1 and "is damaged" in made.stderr, made.stderr
+    made = copy(sealed)
+    assert made.returncode == 0, made.stderr
+    assert f"are lost: '{day_file(sealed, LOST)}.damaged'" in made.stderr
+    for _ in range(2):  # the server that has it now takes nothing back
+        server = start(Server, *OPTIONS, data="copied")
+        assert len(server.scan(UUID, "cpu")[("total", EPOCH, 0)]) == 50
+        whole = usage(start, server, 0, 3 * DAY, uuid=OTHER, metric="state_time")
+        assert [(r["cause"], r["host"]) for r in whole["reasons"] if r["reason"] == "gap"] == \
+            [("damaged", "h1")]
+        assert whole["covered_ms"] == 2 * DAY - 1
+        server.stop()
 
 
 def test_damage_is_an_error_only_to_questions_that_need_what_is_damaged(start, sealed):

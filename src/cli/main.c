@@ -78,7 +78,7 @@ static const struct command {
 		HAS_AT, command_workers },
 	{ "status", "", "Show what the server did and holds.", 0, command_status },
 	{ "store", "copy --from STORE --to STORE",
-		"Copy a store into another, while no server runs.", HAS_COPY, command_store },
+		"Copy a store, which no server has open, into another.", HAS_COPY, command_store },
 	{ "token", "NAME [PROJECT]...",
 		"Make a token for HTTP: the line for the file of tokens, and the token itself.", 0,
 		command_token },

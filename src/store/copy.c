@@ -10,7 +10,10 @@
 #include "base/arena.h"
 #include "base/checked.h"
 #include "model/batch.h"
+#include "store/imprint.h"
+#include "store/lost-days.h"
 
+/* Notes in the store that is copied to, of instances that were copied: the digest of what was. */
 #define COPIED_KIND "copied"
 
 enum {
@@ -35,13 +38,15 @@ struct cells {
 	struct arena texts;
 	struct cell *all;
 	size_t count, room;
-	int64_t from_ms, to_ms; /* this one not included */
+	int64_t from_ms, to_ms;  /* this one not included */
+	struct imprint *imprint; /* or NULL */
 	int r;
 };
 
-static void cells_init(struct cells *cells, int64_t from_ms)
+static void cells_init(struct cells *cells, int64_t from_ms, struct imprint *imprint)
 {
-	*cells = (struct cells){ .from_ms = from_ms, .to_ms = from_ms + DAY_MS };
+	*cells =
+		(struct cells){ .from_ms = from_ms, .to_ms = from_ms + DAY_MS, .imprint = imprint };
 	arena_init(&cells->texts, TEXTS_MAX);
 }
 
@@ -85,6 +90,8 @@ static int take_series(void *context, const struct store_series *series)
 
 	if (!cell.epoch || !cell.parameter || !cell.life)
 		cells->r = -ENOMEM;
+	if (cells->imprint)
+		imprint_add_series(cells->imprint, series, cells->from_ms, cells->to_ms);
 	for (size_t i = 0; i < series->count && cells->r == 0; i++) {
 		cell.time_ms = series->samples[i].time_ms;
 		cell.value = series->samples[i].value;
@@ -122,18 +129,24 @@ static int compare_cells(const void *a, const void *b)
 	return order ? order : one->column - other->column;
 }
 
-static int read_cells(struct store *store, const struct instance_key *key, uint32_t groups,
-	struct cells *cells, struct error *err)
+static int read_day(struct store *store, const struct store_instance *instance, int64_t from_ms,
+	store_series_fn each, void *context, struct error *err)
 {
-	struct store_scan scan = { .instance = *key,
-		.from_ms = cells->from_ms,
-		.to_ms = cells->to_ms - 1,
+	struct store_scan scan = { .instance = instance->key,
+		.from_ms = from_ms,
+		.to_ms = from_ms + DAY_MS - 1,
 		.maximum = SAMPLES_MAX };
-	int r;
 
 	for (unsigned int i = 0; i < _METRIC_GROUP_COUNT; i++)
-		scan.columns[i] = groups >> i & 1 ? 0xffff : 0;
-	r = store_scan(store, &scan, take_series, cells, err);
+		scan.columns[i] = instance->groups >> i & 1 ? 0xffff : 0;
+	return store_scan(store, &scan, each, context, err);
+}
+
+static int read_cells(struct store *store, const struct store_instance *instance,
+	struct cells *cells, struct error *err)
+{
+	int r = read_day(store, instance, cells->from_ms, take_series, cells, err);
+
 	if (cells->r)
 		r = cells->r;
 	if (r == 0 && cells->count)
@@ -141,14 +154,27 @@ static int read_cells(struct store *store, const struct instance_key *key, uint3
 	return r;
 }
 
-static int append_batch(struct copy *copy, const struct batch *batch, struct error *err)
+/* With the time at which it is made: servers that share the store go by it. */
+static int append(struct copy *copy, struct store_commit commit, struct error *err)
 {
-	const struct store_commit commit = {
-		.batches = &batch, .batch_count = 1, .now_ms = copy->now_ms
-	};
 	struct store_tally ignored;
 
+	commit.now_ms = clock_wall_ms(copy->clock);
 	return store_append(copy->to, &commit, &ignored, err);
+}
+
+static int append_batch(struct copy *copy, const struct batch *batch, struct error *err)
+{
+	return append(copy, (struct store_commit){ .batches = &batch, .batch_count = 1 }, err);
+}
+
+/* What was written need not stay in the memory of the store that is copied to. */
+static int tidy(struct copy *copy, struct error *err)
+{
+	bool ignored;
+
+	copy->untidied = 0;
+	return store_maintain(copy->to, clock_wall_ms(copy->clock), INT64_MIN, &ignored, err);
 }
 
 static struct tuple *add_tuple(
@@ -234,24 +260,25 @@ static int check_cells(const struct cells *sent, const struct cells *found, stru
 }
 
 static int copy_day(struct copy *copy, const struct store_instance *instance, int64_t from_ms,
-	struct error *err)
+	struct imprint *imprint, struct error *err)
 {
 	CLEANUP(cells_deinit) struct cells sent;
 	CLEANUP(cells_deinit) struct cells found;
 	int r;
 
-	cells_init(&sent, from_ms);
-	cells_init(&found, from_ms);
-	r = read_cells(copy->from, &instance->key, instance->groups, &sent, err);
+	cells_init(&sent, from_ms, imprint);
+	cells_init(&found, from_ms, NULL);
+	r = read_cells(copy->from, instance, &sent, err);
 	if (r != 0 || sent.count == 0)
 		return r;
 	r = write_cells(copy, &instance->key, &sent, err);
 	if (r == 0)
-		r = read_cells(copy->to, &instance->key, instance->groups, &found, err);
+		r = read_cells(copy->to, instance, &found, err);
 	if (r == 0)
 		r = check_cells(&sent, &found, err);
 	copy->samples += sent.count;
-	return r;
+	copy->untidied += sent.count;
+	return r == 0 && copy->untidied >= copy->tidy_samples ? tidy(copy, err) : r;
 }
 
 static int copy_infos(struct copy *copy, const struct store_instance *instance, struct error *err)
@@ -268,38 +295,6 @@ static int copy_infos(struct copy *copy, const struct store_instance *instance, 
 		info->uuid = instance->key.uuid;
 	}
 	return r == 0 && instance->info_count ? append_batch(copy, batch, err) : r;
-}
-
-struct copying {
-	struct copy *copy;
-	struct error *err;
-	int r;
-};
-
-static int note_there(void *context, const struct store_record *record)
-{
-	*(bool *)context = true;
-	return 1;
-}
-
-static int put_record(struct copy *copy, const struct store_record *record, struct error *err)
-{
-	const struct store_commit commit = {
-		.records = record, .record_count = 1, .now_ms = copy->now_ms
-	};
-	struct store_tally ignored;
-
-	return store_append(copy->to, &commit, &ignored, err);
-}
-
-static int copy_samples(struct copy *copy, const struct store_instance *instance, struct error *err)
-{
-	int64_t day_ms = floor_divide(instance->first_ms, DAY_MS) * DAY_MS;
-	int r = copy_infos(copy, instance, err);
-
-	for (; r == 0 && instance->last_ms && day_ms <= instance->last_ms; day_ms += DAY_MS)
-		r = copy_day(copy, instance, day_ms, err);
-	return r;
 }
 
 /* The stores' callbacks may hold their locks, so that nothing is asked within them. */
@@ -334,38 +329,128 @@ static int list_instance(void *context, const struct store_instance *instance)
 	return instance->key.has_uuid || added->key.name ? 0 : 1;
 }
 
+/* An instance of the store that is copied from. */
+struct copying {
+	struct copy *copy;
+	const struct store_instance *instance;
+	bool only_looks;
+	struct imprint imprint;
+	struct error *err;
+	int64_t day_ms;
+	int r;
+};
+
 static int take_infos(void *context, const struct store_instance *instance)
 {
 	struct copying *copying = context;
 
-	copying->r = copy_infos(copying->copy, instance, copying->err);
+	for (size_t i = 0; i < instance->info_count; i++)
+		imprint_add_info(&copying->imprint, &instance->infos[i]);
+	copying->r = copying->only_looks ? 0 : copy_infos(copying->copy, instance, copying->err);
 	return copying->r;
+}
+
+static int look_at_series(void *context, const struct store_series *series)
+{
+	struct copying *copying = context;
+
+	imprint_add_series(&copying->imprint, series, copying->day_ms, copying->day_ms + DAY_MS);
+	return copying->imprint.r;
+}
+
+static int take_day(struct copying *copying)
+{
+	return copying->only_looks ? read_day(copying->copy->from, copying->instance,
+					     copying->day_ms, look_at_series, copying, copying->err)
+				   : copy_day(copying->copy, copying->instance, copying->day_ms,
+					     &copying->imprint, copying->err);
+}
+
+static int take_all(struct copying *copying)
+{
+	const struct store_instance *instance = copying->instance;
+	const struct store_filter filter = { .key = &instance->key };
+	int r = store_instances(copying->copy->from, &filter, take_infos, copying, copying->err);
+
+	if (copying->r)
+		r = copying->r;
+	copying->day_ms = floor_divide(instance->first_ms, DAY_MS) * DAY_MS;
+	for (; r == 0 && instance->last_ms && copying->day_ms <= instance->last_ms;
+		copying->day_ms += DAY_MS)
+		r = take_day(copying);
+	return copying->imprint.r ? copying->imprint.r : r;
+}
+
+/* Copies it, or only looks at it. */
+static int take_instance(struct copy *copy, const struct store_instance *instance, bool only_looks,
+	uint8_t ret_digest[IMPRINT_SIZE], struct error *err)
+{
+	struct copying copying = {
+		.copy = copy, .instance = instance, .only_looks = only_looks, .err = err
+	};
+	int r = imprint_init(&copying.imprint);
+
+	if (r == 0)
+		r = take_all(&copying);
+	if (r == 0)
+		r = imprint_finish(&copying.imprint, ret_digest);
+	imprint_deinit(&copying.imprint);
+	return r;
+}
+
+struct note {
+	bool is_there;
+	uint8_t digest[IMPRINT_SIZE];
+};
+
+static int take_note(void *context, const struct store_record *record)
+{
+	struct note *note = context;
+
+	note->is_there = record->size == sizeof(note->digest);
+	if (note->is_there)
+		memcpy(note->digest, record->value, sizeof(note->digest));
+	return 1;
+}
+
+/* Was all that there is of it copied before? */
+static int look_whether_done(struct copy *copy, const struct store_instance *instance,
+	const char *key, bool *ret_is_done, struct error *err)
+{
+	struct note note = { .is_there = false };
+	uint8_t digest[IMPRINT_SIZE];
+	int r = store_records(copy->to, COPIED_KIND, key, take_note, &note, err);
+
+	*ret_is_done = false;
+	if (r == STORE_STOPPED)
+		r = 0;
+	if (r != 0 || !note.is_there)
+		return r;
+	r = take_instance(copy, instance, true, digest, err);
+	*ret_is_done = r == 0 && memcmp(digest, note.digest, sizeof(digest)) == 0;
+	return r;
 }
 
 static int copy_instance(
 	struct copy *copy, const struct store_instance *instance, struct error *err)
 {
-	const struct store_filter filter = { .key = &instance->key };
 	char key[RECORD_TEXT_MAX + 1], text[UUID_TEXT_SIZE];
-	const struct store_record done = { COPIED_KIND, key, "", 0 };
-	struct copying copying = { .copy = copy, .err = err };
-	bool is_done = false;
+	uint8_t digest[IMPRINT_SIZE];
+	const struct store_record done = { COPIED_KIND, key, digest, sizeof(digest) };
+	bool is_done;
 	int r;
 
 	if (snprintf(key, sizeof(key), "%s\x1f%s\x1f", copy->name,
 		    instance_key_text(&instance->key, text)) >= (int)sizeof(key))
 		return error_set(err, -EMSGSIZE, "the store's name is too long");
-	r = store_records(copy->to, COPIED_KIND, key, note_there, &is_done, err);
-	copy->skipped += is_done;
-	if (is_done)
-		return 0;
-	if (r == 0)
-		r = store_instances(copy->from, &filter, take_infos, &copying, err);
-	if (copying.r)
-		r = copying.r;
-	if (r == 0)
-		r = copy_samples(copy, instance, err);
-	return r == 0 ? put_record(copy, &done, err) : r;
+	r = look_whether_done(copy, instance, key, &is_done, err);
+	copy->skipped += r == 0 && is_done;
+	if (r != 0 || is_done)
+		return r;
+	r = take_instance(copy, instance, false, digest, err);
+	return r == 0 ? append(copy, (struct store_commit){ .records = &done, .record_count = 1 },
+				err)
+		      : r;
 }
 
 int copy_instances(struct copy *copy, struct error *err)
@@ -385,6 +470,8 @@ int copy_instances(struct copy *copy, struct error *err)
 		if (r == 0 && copy->progress)
 			copy->progress(copy->context, copy);
 	}
+	if (r == 0)
+		r = tidy(copy, err);
 	free(listed.all);
 	arena_deinit(&listed.arena);
 	return r;
@@ -409,15 +496,16 @@ static int keep_record(void *context, const struct store_record *record)
 	struct facts *facts = context;
 	struct store_record *records = arena_grow(
 		&facts->arena, facts->records, facts->count, SIZE_MAX / 2, sizeof(*records));
-	void *value = arena_take(&facts->arena, record->size + 1);
-	const char *kind = keep_text(facts, record->kind), *key = keep_text(facts, record->key);
+	const struct store_record copied = lost_days_copy(record);
+	void *value = arena_take(&facts->arena, copied.size + 1);
+	const char *kind = keep_text(facts, copied.kind), *key = keep_text(facts, copied.key);
 
 	if (!records || !value || !kind || !key)
 		return 1;
-	if (record->size)
-		memcpy(value, record->value, record->size);
+	if (copied.size)
+		memcpy(value, copied.value, copied.size);
 	facts->records = records;
-	records[facts->count++] = (struct store_record){ kind, key, value, record->size };
+	records[facts->count++] = (struct store_record){ kind, key, value, copied.size };
 	return 0;
 }
 
@@ -441,19 +529,17 @@ static int keep_source(void *context, const struct store_source *source)
 
 static int send_facts(struct facts *facts, int r, struct error *err)
 {
-	struct store_tally ignored;
-
 	if (r == STORE_STOPPED)
 		r = -ENOMEM;
 	for (size_t i = 0; i < facts->count && r == 0; i += COMMIT_FACTS) {
 		size_t count = MIN_OF(facts->count - i, (size_t)COMMIT_FACTS);
-		const struct store_commit commit = { .now_ms = facts->copy->now_ms,
-			.records = facts->records ? &facts->records[i] : NULL,
+		const struct store_commit commit = { .records = facts->records ? &facts->records[i]
+									       : NULL,
 			.record_count = facts->records ? count : 0,
 			.sources = facts->sources ? &facts->sources[i] : NULL,
 			.source_count = facts->sources ? count : 0 };
 
-		r = store_append(facts->copy->to, &commit, &ignored, err);
+		r = append(facts->copy, commit, err);
 	}
 	arena_deinit(&facts->arena);
 	return r;

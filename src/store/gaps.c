@@ -23,7 +23,8 @@ bool gap_is_open(const struct gap *gap)
 
 bool gap_is_withdrawn(const struct store_record *record)
 {
-	return record->size > 0;
+	return record->size == strlen(GAP_WITHDRAWN) &&
+	       memcmp(record->value, GAP_WITHDRAWN, record->size) == 0;
 }
 
 const char *gap_key(const char *host, const struct gap *gap, char key[GAP_KEY_SIZE])

@@ -15,8 +15,12 @@
  * stands at its beginning. Answers do not show it. */
 #define GAP_OPEN "-open"
 
-/* The value of a gap that is none any more: what was lost was found again. Else it is empty. */
+/* The value of a gap that is none any more: what was lost was found again. */
 #define GAP_WITHDRAWN "withdrawn"
+
+/* That of one whose readings another store lost, from which this one was copied. Else it is empty.
+ */
+#define GAP_ELSEWHERE "elsewhere"
 
 enum { GAP_KEY_SIZE = RECORD_TEXT_MAX + 1 };
 

@@ -65,13 +65,31 @@ static int take_source(void *context, const struct store_source *source)
 	return 0;
 }
 
+/* Was it this store that lost what is not withdrawn? */
+static bool is_own(const struct store_record *record, struct gap *ret_gap)
+{
+	return strcmp(record->kind, GAP_KIND) == 0 && record->size == 0 &&
+	       gap_of_key(record->key, ret_gap) == 0 && strcmp(ret_gap->reason, reason) == 0;
+}
+
+struct store_record lost_days_copy(const struct store_record *record)
+{
+	struct store_record copy = *record;
+	struct gap gap;
+
+	if (is_own(record, &gap)) {
+		copy.value = GAP_ELSEWHERE;
+		copy.size = strlen(GAP_ELSEWHERE);
+	}
+	return copy;
+}
+
 static int take_gap(void *context, const struct store_record *record)
 {
 	struct recording *recording = context;
 	struct gap gap;
 
-	if (gap_is_withdrawn(record) || gap_of_key(record->key, &gap) < 0 ||
-		strcmp(gap.reason, reason) != 0)
+	if (!is_own(record, &gap))
 		return 0;
 	for (size_t i = 0; i < recording->day_count; i++)
 		if (gap.from_ms == recording->days[i].from_ms)
@@ -85,6 +103,8 @@ static int record(
 	struct store_tally ignored;
 	int r = store_damaged(store, take_day, recording, err);
 
+	if (r == 0 && !store->ops->damaged) /* what is there was copied from elsewhere */
+		return 0;
 	if (r == 0)
 		r = store_records(store, GAP_KIND, "", take_gap, recording, err);
 	if (r == 0 && recording->day_count)

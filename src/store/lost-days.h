@@ -13,3 +13,7 @@
  * damaged. Outcomes of the store. */
 MUST_CHECK int lost_days_record(struct store *store, int64_t now_ms, store_damage_fn each,
 	void *context, struct error *err);
+
+/* The record as another store keeps it: a gap of what this one lost is not withdrawn there, where
+ * nothing may be damaged. Borrows all. */
+struct store_record lost_days_copy(const struct store_record *record);

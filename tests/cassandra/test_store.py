@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -613,12 +614,17 @@ def everything(server):
             [server.scan("instance-00000001@host", group) for group in groups],
             server.instances(),
             [server.questions.ask("store.records", kind=kind, prefix="")[1]
-             for kind in ("gap", "retired", "closed")],
+             for kind in ("gap", "retired", "closed", "heard", "left")],
             server.questions.ask("store.sources")[1])
 
 
+def wait_for_records(server, kind):
+    until(lambda: server.questions.ask("store.records", kind=kind, prefix="")[1], f"one {kind}")
+
+
 def test_a_store_is_copied_there_and_back(start, tmp_path, cassandra):
-    first = start(Server, "server.retention_days=36500", data="first")
+    first = start(Server, "server.retention_days=36500", "server.worker_dead_seconds=3",
+                  data="first")
     info = {"uuid": UUID, "since": BASE_MS, "name": "instance-0000000a", "host": "h1",
             "display_name": "web", "vcpus": 2}
     with Peer(first) as peer:
@@ -628,6 +634,10 @@ def test_a_store_is_copied_there_and_back(start, tmp_path, cassandra):
         peer.send("3", {"instance-00000001@host": [("cpu", "total", (BASE_MS / 1000, 5))]})
         peer.wait_ack(39)
         first.wait_counter("stored", 39 * 3 + 1)
+        peer.send("0", ["OLD", time.time(), 1])
+        wait_for_records(first, "heard")
+        peer.send("0", ["OLD", time.time(), 0])
+        wait_for_records(first, "left")
     expected_of_all = everything(first)
     assert len(expected_of_all[2]) == 2
     first.stop()
@@ -641,5 +651,33 @@ def test_a_store_is_copied_there_and_back(start, tmp_path, cassandra):
     server.stop()
 
     assert "118 samples of 2 instances" in copy(target, f"sqlite:{tmp_path}/last", cassandra)
+    with sqlite3.connect(tmp_path / "last" / "kanyun.db") as db:
+        # A server that starts has nothing to read into its memory.
+        assert db.execute("SELECT count(*) FROM journal").fetchone() == (0,)
+    db.close()
     last = start(Server, "server.retention_days=36500", data="last")
     assert everything(last) == expected_of_all
+    last.stop()
+
+
+def test_what_came_since_a_trial_is_copied(start, tmp_path, cassandra):
+    """In between the days that had readings, also while a server has the second store."""
+    origin, keyspace = f"sqlite:{tmp_path}/first", next(KEYSPACES)
+    target = f"cassandra:{cassandra.address}/{keyspace}"
+    first = start(Server, "server.retention_days=36500", data="first")
+    with Peer(first) as peer:
+        for sequence, number in enumerate((1, 10, 20000), 1):
+            peer.send_enveloped("3", reading(number), sequence)
+        peer.wait_ack(3)
+    first.stop()
+    assert "9 samples of 1 instances" in copy(origin, target, cassandra)
+    first = start(Server, "server.retention_days=36500", data="first")
+    with Peer(first) as peer:
+        peer.send_enveloped("3", reading(5), 4)
+        peer.wait_ack(4)
+    first.stop()
+    server = start(CassandraServer, cassandra, "server.retention_days=36500", keyspace=keyspace)
+    made = copy(origin, target, cassandra)
+    assert "12 samples of 1 instances" in made and "before" not in made
+    assert samples(server) == expected((1, 5, 10, 20000))
+    assert "; 1 more had been before" in copy(origin, target, cassandra)

@@ -178,6 +178,7 @@ struct cassandra_store {
 	struct tracks recent; /* what this server wrote lately, for the tally */
 	struct rest *rests;
 	size_t rest_count, rest_room;
+	size_t recent_rows;
 	uint64_t journal;
 	int64_t kept_from_ms; /* what is older is not shown any more */
 	int64_t tidied_ms;    /* the latest time of maintenance, by any server's clock */

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* What this server wrote lately, in memory: by it the tally tells new samples from known ones. */
+/* What this server wrote lately, in memory, up to a number of rows: by it the tally tells new
+ * samples from known ones. */
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "store/cassandra/private.h"
 
-enum { REST_EVERY_MS = 1000, IDLE_TRACKS_MIN = 16384 };
+enum {
+	REST_EVERY_MS = 1000,
+	IDLE_TRACKS_MIN = 16384,
+	ROWS_MAX = 4 * 1000 * 1000, /* some 300 MB */
+};
 
 static int add_reading(
 	struct cassandra_store *store, const struct reading *reading, struct store_tally *tally)
@@ -27,6 +32,7 @@ static int add_reading(
 		r = track_add_row(track, reading->time_ms, tuple->present, tuple->values,
 			store->journal, tally);
 	}
+	store->recent_rows += reading->tuple_count;
 	return r;
 }
 
@@ -49,19 +55,6 @@ static int add_rest(struct cassandra_store *store, int64_t now_ms)
 	}
 	rests[store->rest_count++] = (struct rest){ store->journal, now_ms };
 	return 0;
-}
-
-int recent_add(
-	struct cassandra_store *store, const struct store_commit *commit, struct store_tally *tally)
-{
-	int r;
-
-	store->journal++;
-	r = add_rest(store, commit->now_ms);
-	for (size_t i = 0; i < commit->batch_count; i++)
-		for (size_t j = 0; j < commit->batches[i]->reading_count && r == 0; j++)
-			r = add_reading(store, &commit->batches[i]->readings[j], tally);
-	return r;
 }
 
 static bool is_idle(const struct resident *resident)
@@ -131,6 +124,16 @@ static int forget_idle(struct cassandra_store *store)
 	return 0;
 }
 
+static size_t count_rows(const struct tracks *tracks)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < tracks->resident_count; i++)
+		for (size_t j = 0; j < tracks->residents[i]->track_count; j++)
+			count += tracks->residents[i]->tracks[j]->count;
+	return count;
+}
+
 int recent_forget(struct cassandra_store *store, int64_t before_ms)
 {
 	size_t count = 0;
@@ -143,5 +146,20 @@ int recent_forget(struct cassandra_store *store, int64_t before_ms)
 	for (size_t i = count; i < store->rest_count; i++)
 		store->rests[i - count] = store->rests[i];
 	store->rest_count -= count;
+	store->recent_rows = count_rows(&store->recent);
 	return forget_idle(store);
+}
+
+/* When there are too many, it begins anew. */
+int recent_add(
+	struct cassandra_store *store, const struct store_commit *commit, struct store_tally *tally)
+{
+	int r;
+
+	store->journal++;
+	r = add_rest(store, commit->now_ms);
+	for (size_t i = 0; i < commit->batch_count; i++)
+		for (size_t j = 0; j < commit->batches[i]->reading_count && r == 0; j++)
+			r = add_reading(store, &commit->batches[i]->readings[j], tally);
+	return r == 0 && store->recent_rows > ROWS_MAX ? recent_forget(store, INT64_MAX) : r;
 }

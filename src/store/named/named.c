@@ -10,7 +10,8 @@
 #include "base/text.h"
 #include "store/cassandra/cassandra.h"
 
-enum { WAIT_MS = 10 * 1000, SEAL_AFTER_MS = 20 * 60 * 1000 };
+/* Nobody asks for the newest readings meanwhile, so that they need not rest in memory. */
+enum { WAIT_MS = 10 * 1000, SEAL_AFTER_MS = 0 };
 
 #define SQLITE_PREFIX    "sqlite:"
 #define CASSANDRA_PREFIX "cassandra:"
