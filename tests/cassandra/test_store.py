@@ -193,6 +193,41 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
     assert server.counters()["store_corrupt"] == 1
 
 
+def damage_rows_of(node, server, numbers):
+    """Those of these readings, in any message: other values, well-formed."""
+    times = {BASE_MS + number * 10_000 for number in numbers}
+    with session(node) as made:
+        rows = [row for row in made.execute(f"SELECT * FROM {server.keyspace}.readings").all()
+                if row.at.replace(tzinfo=datetime.timezone.utc).timestamp() * 1000 in times]
+        assert len(rows) == len(times)
+        for row in rows:
+            overwrite(made, server, row, row.readings[:-1] + bytes([row.readings[-1] ^ 2]))
+
+
+@pytest.mark.parametrize("newer", [1, 6])  # rows of its slot, of which the last 4 are read first
+def test_a_month_is_not_closed_without_an_instance_that_cannot_be_read(start, cassandra, newer):
+    other = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a596f"
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        for number in range(1, 3):
+            peer.send_enveloped("3", reading(number), number)
+        for number in range(3, 3 + newer):
+            peer.send_enveloped("3", reading(number, instance=other), number)
+        peer.wait_ack(2 + newer)
+    questions = start_api(start, server)
+    assert questions.ask("close", month="2023-11", id=other, force=True)[0]["kept"]
+    damage_rows_of(cassandra, server, range(1, 3))
+    with session(cassandra) as made:
+        rows = made.execute(f"SELECT slot FROM {server.keyspace}.readings").all()
+        assert len({row.slot for row in rows}) == 1
+    with pytest.raises(AssertionError, match=f"the figures of '{UUID}' are not kept"):
+        questions.ask("close", month="2023-11")
+    with pytest.raises(AssertionError, match="not what was written"):
+        questions.ask("close", month="2023-11", id=UUID, force=True)
+    [one, _] = questions.ask("instances")[0]
+    assert one["id"] == UUID and one["last"] == BASE_MS / 1000 + 20  # it may have been read then
+
+
 def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
     server = start(CassandraServer, cassandra)
     with Peer(server) as peer:

@@ -3,7 +3,8 @@
 
 /* When instances were read last: on the last day that the list has of them, whose summary says it
  * if there is one; else the newest rows of their slots, from quarter to quarter downwards. A row
- * that is damaged is counted and passed over here: whoever asks for usage is told. */
+ * that is damaged is counted, and any of its slot may have been read then: it counts as if each
+ * was, so that whoever asks for usage (to close a month) does ask, and is told. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct ending {
 struct asked {
 	size_t rows;
 	int64_t oldest_ms;
+	int64_t damaged_ms; /* 0: none is damaged */
 };
 
 struct search {
@@ -95,6 +97,8 @@ static int take_page(void *context, size_t index, struct cql_result *result)
 			r = note_all(search, &cursor, time_ms);
 		asked->rows++;
 		asked->oldest_ms = MIN_OF(asked->oldest_ms, time_ms);
+		if (r == -EBADMSG && time_ms != INT64_MAX)
+			asked->damaged_ms = MAX_OF(asked->damaged_ms, time_ms);
 		search->r = pass_over(search, r);
 	}
 	return search->r;
@@ -144,22 +148,24 @@ static int look_for_one(void *context, const struct cql_result *row, struct erro
 		return STORE_STOPPED;
 	if (r == 0)
 		r = bundle_find(&cursor, listed->id, &bundled);
+	if (r == -EBADMSG && time_ms != INT64_MAX)
+		r = pass_over(search, r) == 0; /* it may be there */
 	if (r != 1)
 		return pass_over(search, r);
 	resident_note_time(listed->resident, time_ms);
 	return STORE_STOPPED;
 }
 
-/* Others of its slot were read later. */
+/* Others of its slot were read later, or at that very time: several rows may be of one. */
 static int look_deeper(struct search *search, const struct ending *ending, const struct slot *slot,
-	int64_t before_ms, struct error *err)
+	int64_t until_ms, struct error *err)
 {
 	CLEANUP(statements_deinit) struct statements statements;
 	int r;
 
 	search->ending = ending;
 	statements_init(&statements, search->store);
-	slot_ask_down(&statements, slot, before_ms);
+	slot_ask_down(&statements, slot, until_ms < INT64_MAX ? until_ms + 1 : until_ms);
 	r = statements_each_row(&statements, look_for_one, search, err);
 	return r == STORE_STOPPED ? 0 : r;
 }
@@ -184,8 +190,10 @@ static int look_at_quarter(struct search *search, int64_t quarter, struct error 
 		size_t place = slots_find(&search->slots, &slot);
 		const struct asked *asked = &search->asked[place];
 
-		if (is_waiting(ending, quarter) && place < search->slots.count &&
-			asked->rows == ROWS_OF_A_SLOT &&
+		if (!is_waiting(ending, quarter) || place == search->slots.count)
+			continue;
+		resident_note_time(ending->listed->resident, asked->damaged_ms);
+		if (asked->rows == ROWS_OF_A_SLOT &&
 			asked->oldest_ms > ending->listed->resident->last_ms)
 			r = look_deeper(search, ending, &slot, asked->oldest_ms, err);
 	}
