@@ -38,6 +38,16 @@ int64_t cassandra_kept_from(struct cassandra_store *store)
 	return kept_from_ms;
 }
 
+int64_t cassandra_now(struct cassandra_store *store)
+{
+	int64_t now_ms;
+
+	pthread_mutex_lock(&store->lock);
+	now_ms = store->now_ms;
+	pthread_mutex_unlock(&store->lock);
+	return now_ms;
+}
+
 static int cassandra_append(struct store *base, const struct store_commit *commit,
 	struct store_tally *ret_tally, struct error *err)
 {
@@ -127,6 +137,7 @@ static int cassandra_maintain(
 	pthread_mutex_lock(&store->lock);
 	r = recent_forget(store, now_ms - RECENT_MS);
 	store->tidied_ms = MAX_OF(store->tidied_ms, now_ms);
+	store->now_ms = now_ms;
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = advance_kept_from(store, keep_from_ms, err);
@@ -232,6 +243,7 @@ int cassandra_store_new(
 		return -ENOMEM;
 	store->store.ops = &cassandra_ops;
 	store->kept_from_ms = INT64_MIN;
+	store->now_ms = options->now_ms;
 	pthread_mutex_init(&store->append_lock, NULL);
 	pthread_mutex_init(&store->lock, NULL);
 	buffer_init(&store->scratch, READING_BYTES_MAX);

@@ -178,12 +178,15 @@ struct cassandra_store {
 	uint64_t journal;
 	int64_t kept_from_ms; /* what is older is not shown any more */
 	int64_t tidied_ms;    /* the latest time of maintenance */
+	int64_t now_ms;       /* of this server's last one, or when it was opened */
 	struct cassandra_counters counters;
 };
 
 /* What the client's result means to callers of the store. */
 int cassandra_outcome(int r);
 int64_t cassandra_kept_from(struct cassandra_store *store);
+/* Now, or a little before. */
+int64_t cassandra_now(struct cassandra_store *store);
 /* Counts it, and returns the error. */
 int cassandra_corrupt(struct cassandra_store *store, const char *what, struct error *err);
 
