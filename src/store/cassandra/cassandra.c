@@ -38,6 +38,11 @@ int64_t cassandra_kept_from(struct cassandra_store *store)
 	return kept_from_ms;
 }
 
+int64_t cassandra_kept_day(struct cassandra_store *store)
+{
+	return floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS);
+}
+
 int64_t cassandra_now(struct cassandra_store *store)
 {
 	int64_t now_ms;

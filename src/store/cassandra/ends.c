@@ -156,16 +156,16 @@ static int look_for_one(void *context, const struct cql_result *row, struct erro
 	return STORE_STOPPED;
 }
 
-/* Others of its slot were read later, or at that very time: several rows may be of one. */
+/* Others of its slot were read later, or are in so many rows of that very time. */
 static int look_deeper(struct search *search, const struct ending *ending, const struct slot *slot,
-	int64_t until_ms, struct error *err)
+	int64_t oldest_ms, struct error *err)
 {
 	CLEANUP(statements_deinit) struct statements statements;
 	int r;
 
 	search->ending = ending;
 	statements_init(&statements, search->store);
-	slot_ask_down(&statements, slot, until_ms < INT64_MAX ? until_ms + 1 : until_ms);
+	slot_ask_down(&statements, slot, MIN_OF(oldest_ms, INT64_MAX - 1) + 1);
 	r = statements_each_row(&statements, look_for_one, search, err);
 	return r == STORE_STOPPED ? 0 : r;
 }
@@ -222,7 +222,7 @@ static int look_at_summaries(struct search *search, struct error *err)
 {
 	struct listing *listing = search->listing;
 	struct summary_question questions[SUMMARIES_AT_ONCE];
-	int64_t now_ms, kept = listing_kept_day(listing);
+	int64_t now_ms, kept = cassandra_kept_day(search->store);
 	size_t count = 0;
 	int r = 0;
 
@@ -246,7 +246,7 @@ static int look_at_summaries(struct search *search, struct error *err)
 static int look_at_last_days(struct search *search, struct error *err)
 {
 	const struct listing *listing = search->listing;
-	int64_t kept = listing_kept_day(listing);
+	int64_t kept = cassandra_kept_day(search->store);
 	int r = 0;
 
 	for (size_t i = 0; i < listing->count && r == 0; i++) {
@@ -269,7 +269,7 @@ static int look_at_other_days(struct search *search, const struct listed *listed
 	int r;
 
 	stays_init(&stays);
-	r = stays_load(search->store, listed->id, listing_kept_day(search->listing), DAY_LAST,
+	r = stays_load(search->store, listed->id, cassandra_kept_day(search->store), DAY_LAST,
 		&stays, err);
 	for (end = stays.count; end > 0 && r == 0 && !listed->resident->last_ms; end = first) {
 		int64_t day = stays.items[end - 1].day;
@@ -292,7 +292,7 @@ static int look_everywhere(struct search *search, struct error *err)
 		r = look_at_last_days(search, err);
 	for (size_t i = 0; i < listing->count && r == 0; i++)
 		if (!listing->items[i]->resident->last_ms &&
-			listing->items[i]->last_day >= listing_kept_day(listing))
+			listing->items[i]->last_day >= cassandra_kept_day(search->store))
 			r = look_at_other_days(search, listing->items[i], err);
 	return r;
 }

@@ -185,6 +185,8 @@ struct cassandra_store {
 /* What the client's result means to callers of the store. */
 int cassandra_outcome(int r);
 int64_t cassandra_kept_from(struct cassandra_store *store);
+/* Days that are kept begin with this one. */
+int64_t cassandra_kept_day(struct cassandra_store *store);
 /* Now, or a little before. */
 int64_t cassandra_now(struct cassandra_store *store);
 /* Counts it, and returns the error. */
@@ -350,7 +352,7 @@ size_t stays_find(const struct stays *stays, int64_t day);
 /* Each day once; NULL: there is no memory. */
 int64_t *stays_days(struct stays *stays, size_t *ret_count);
 
-enum { DAY_FIRST = 0, DAY_LAST = 365 * 1000 };
+enum { DAY_LAST = 365 * 1000 };
 
 /* slots.c */
 struct slot {
@@ -527,8 +529,6 @@ void listing_deinit(struct listing *listing);
 /* All of them, or one, without the time of their last readings. */
 MUST_CHECK int listing_load(
 	struct listing *listing, const struct instance_key *key, struct error *err);
-/* Days that are kept begin with this one. */
-int64_t listing_kept_day(const struct listing *listing);
 MUST_CHECK int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
 	store_instance_fn each, void *context, struct error *err);
 
