@@ -41,7 +41,6 @@ static void walk(struct cql_result *result)
 
 	require(cql_result_column(result, columns, &column) == false);
 	require(cql_result_find(result, "[applied]") < (int)columns);
-	(void)cql_result_applied(result);
 	require(cql_is_null(cql_result_value(result, (int)columns)));
 	require(cql_is_null(cql_result_value(result, -1)));
 }

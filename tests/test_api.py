@@ -533,7 +533,7 @@ def test_series_are_the_samples_as_they_were_read(server, ask):
     answer = ask("series", id=UUID, metric="nic_outgoing", **{
         "from": base // 1000 + 1, "to": base // 1000 + 4})
     assert answer == {"id": UUID, "metric": "nic_outgoing", "unit": "bytes", "series": [
-        {"parameter": "vnet0", "epoch": "h1/b/1/2", "start": base // 1000,
+        {"parameter": "vnet0", "epoch": "h1/b/1/2", "life": "", "segment": 0, "start": base // 1000,
          "samples": [[base // 1000 + i, 2 * i] for i in (1, 2, 3)]}]}
 
 

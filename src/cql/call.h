@@ -39,7 +39,6 @@ struct cql_call {
 
 	struct cql_session *session;
 	size_t size; /* as cql_call_measure said */
-	uint64_t begin_us;
 	cql_done_fn done;
 	void *context;
 

@@ -466,7 +466,6 @@ void cql_dispatch_tell(struct cql_session *session)
 	struct cql_call *call;
 
 	while ((call = cql_calls_take(&session->ended))) {
-		histogram_add(&session->latency, stopwatch_us() - call->begin_us);
 		cql_session_release(session, call->size);
 		call->done(call->context, call->r, call->result, &call->reason);
 		cql_call_free(call);

@@ -30,7 +30,6 @@ struct cql_session {
 	size_t pending_max;
 	struct cql_tls *tls;
 	struct cql_counts counts;
-	struct histogram latency;
 	struct cql_texts texts;
 	int epoll_fd, wake_fd;
 	pthread_t thread;

@@ -123,17 +123,3 @@ bool cql_result_has_more(const struct cql_result *result)
 {
 	return cql_result_paging_state(result).size > 0;
 }
-
-bool cql_result_applied(const struct cql_result *result)
-{
-	struct cql_value values[CQL_COLUMNS_MAX];
-	int column = cql_result_find(result, "[applied]");
-	struct cql_rows rows;
-	bool is_applied;
-
-	if (column < 0)
-		return true;
-	rows = result->response.reply.rows;
-	return cql_rows_next(&rows, values) && cql_read_boolean(values[column], &is_applied) == 0 &&
-	       is_applied;
-}

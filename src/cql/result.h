@@ -46,10 +46,6 @@ struct cql_bytes cql_result_paging_state(const struct cql_result *result);
 /* Whether there are pages after this one: cql_execute_next. */
 bool cql_result_has_more(const struct cql_result *result);
 
-/* Whether a statement with IF did what it says (the column [applied]); true without that column.
- * Before the first cql_result_next. */
-bool cql_result_applied(const struct cql_result *result);
-
 /* What a RESULT decodes to; the body is copied. Returns 0; -EPROTO; -ENOMEM. */
 MUST_CHECK int cql_result_decode(const struct cql_frame *frame, const void *body, size_t size,
 	struct cql_result **ret_result, struct error *err);

@@ -409,7 +409,6 @@ static int submit_placed(struct cql_session *session, const struct cql_statement
 	if (r < 0)
 		return r;
 	call->size = size;
-	call->begin_us = stopwatch_us();
 	call->done = done;
 	call->context = context;
 	r = try_enqueue(session, call, err);
@@ -474,17 +473,5 @@ void cql_session_counters(struct cql_session *session, struct cql_counters *ret_
 		.nodes_connected = counts->nodes_connected };
 	pthread_mutex_lock(&session->lock);
 	ret_counters->pending = session->pending;
-	pthread_mutex_unlock(&session->lock);
-}
-
-const struct histogram *cql_session_latency(const struct cql_session *session)
-{
-	return &session->latency;
-}
-
-void cql_session_trouble(struct cql_session *session, struct error *ret_trouble)
-{
-	pthread_mutex_lock(&session->lock);
-	*ret_trouble = session->trouble;
 	pthread_mutex_unlock(&session->lock);
 }

@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/histogram.h"
 #include "base/macros.h"
 #include "cql/frame.h"
 #include "cql/value.h"
@@ -165,9 +164,3 @@ struct cql_counters {
 };
 
 void cql_session_counters(struct cql_session *session, struct cql_counters *ret_counters);
-
-/* How long statements took from their submission to their end. Lives as long as the session. */
-const struct histogram *cql_session_latency(const struct cql_session *session);
-
-/* The reason of the last failed connection, or "" while all are well. */
-void cql_session_trouble(struct cql_session *session, struct error *ret_trouble);

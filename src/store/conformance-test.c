@@ -1190,9 +1190,47 @@ static void the_latest_samples_are_those_of_each_series(void **state)
 		STORE_TOO_MUCH);
 	seal(fixture);
 	assert_string_equal(latest_text(fixture, 0, 1),
-		fixture->backend == SQLITE ? "last 4500\n"
-					   : "last 4500\ncpu total e 0: 4000=4\n"
-					     "nic_outgoing a e 0: 2000=8\n");
+		fixture->backend == MEMORY ? "last 4500\ncpu total e 0: 4000=4\n"
+					     "nic_outgoing a e 0: 2000=8\n"
+					   : "last 4500\n");
+}
+
+/* Where they are read from a disk, nobody's question makes the server read much of it. */
+static void the_latest_samples_are_of_the_last_hours(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item old = cpu_at(HOUR_MS, 1);
+
+	old.uuid = "00000000-0000-4000-8000-000000000001";
+	append(fixture, &old, 1);
+	append_cpu(fixture, HOUR_MS, 1);
+	append_cpu(fixture, 9 * HOUR_MS, 9);
+	append_cpu(fixture, 10 * HOUR_MS, 10);
+	maintain(fixture, BASE_MS + 10 * HOUR_MS, INT64_MIN);
+	assert_string_equal(latest_text(fixture, 0, 4),
+		"last 3600000\nlast 36000000\ncpu total e 0: 32400000=9 36000000=10\n");
+	assert_string_equal(latest_text(fixture, 2 * HOUR_MS, 1),
+		"last 36000000\ncpu total e 0: 36000000=10\n");
+}
+
+static void the_latest_samples_are_not_sought_among_too_many(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_recent recent = { .from_ms = BASE_MS,
+		.columns = { [METRIC_GROUP_CPU] = 1 },
+		.count = 1,
+		.maximum = SAMPLES / RECENT_STORED_FACTOR - 1 };
+	struct item items[SAMPLES];
+	struct error err = { 0 };
+
+	for (int64_t i = 0; i < SAMPLES; i++)
+		items[i] = cpu_at(i * 1000, i);
+	append(fixture, items, SAMPLES);
+	assert_int_equal(store_latest(fixture->store, &recent, print_latest, &fixture->text, &err),
+		STORE_TOO_MUCH);
+	assert_non_null(strstr(err.text, "stored samples"));
+	assert_string_equal(latest_text(fixture, (SAMPLES - 100) * 1000, 1),
+		"last 599000\ncpu total e 0: 599000=599\n");
 }
 
 static int print_instance(void *context, const struct store_instance *instance)
@@ -1240,6 +1278,52 @@ static void instances_are_listed_as_they_appeared_and_by_name(void **state)
 	filter = (struct store_filter){ .groups = 1u << METRIC_GROUP_CPU };
 	assert_string_equal(instances_text(fixture, &filter),
 		"6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968 1000 2000 1\n");
+}
+
+enum { NEIGHBOURS = 64 };
+
+/* A host's message of one instance. */
+static void append_message(struct fixture *fixture, const char *uuid, int64_t time_ms)
+{
+	CLEANUP(batch_free) struct batch *batch = NULL;
+	struct store_commit commit = { .batch_count = 1, .now_ms = BASE_MS };
+	struct item item = cpu_at(time_ms, 1);
+	struct store_tally tally = { 0 };
+	struct error err = { 0 };
+
+	item.uuid = uuid;
+	assert_int_equal(batch_new(&batch), 0);
+	batch->host = batch_text(batch, "host");
+	add_item(batch, &item);
+	commit.batches = (const struct batch *const[]){ batch };
+	assert_int_equal(store_append(fixture->store, &commit, &tally, &err), 0);
+}
+
+static int count_read_last(void *context, const struct store_instance *instance)
+{
+	size_t *counts = context;
+
+	counts[instance->last_ms == BASE_MS + 1000 && instance->first_ms == BASE_MS + 1000]++;
+	return 0;
+}
+
+/* However many messages have them, and whatever is stored beside them. */
+static void all_that_were_read_at_one_time_are_listed_so(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct store_filter everyone = { 0 };
+	size_t counts[2] = { 0, 0 };
+	struct error err = { 0 };
+	char uuid[37];
+
+	for (int i = 0; i < NEIGHBOURS; i++) {
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012x", i);
+		append_message(fixture, uuid, 1000);
+	}
+	assert_int_equal(
+		store_instances(fixture->store, &everyone, count_read_last, counts, &err), 0);
+	assert_int_equal(counts[true], NEIGHBOURS);
+	assert_int_equal(counts[false], 0);
 }
 
 static void sealing_changes_no_answer(void **state)
@@ -1427,7 +1511,10 @@ int main(int argc, char **argv)
 		ON_ALL(the_largest_infos_are_listed_and_hide_nobody),
 		ON_ALL(a_message_of_nothing_but_late_readings_is_stored),
 		ON_ALL(the_latest_samples_are_those_of_each_series),
+		ON(cassandra, the_latest_samples_are_of_the_last_hours),
+		ON(cassandra, the_latest_samples_are_not_sought_among_too_many),
 		ON_ALL(instances_are_listed_as_they_appeared_and_by_name),
+		ON_ALL(all_that_were_read_at_one_time_are_listed_so),
 		ON_ALL(sealing_changes_no_answer),
 		ON_ALL(what_is_too_old_is_deleted_and_nothing_else),
 		ON_DURABLE(a_restart_loses_nothing),

@@ -152,7 +152,14 @@ struct store_recent {
 	size_t maximum;                        /* samples in all */
 };
 
-enum { RECENT_COUNT_MAX = 16, SURVEY_INSTANCES_MAX = 1000 };
+enum {
+	RECENT_COUNT_MAX = 16,
+	/* Of a backend that has none in memory: how old its samples may be; and at a time it reads
+	 * as many times the maximum. */
+	RECENT_REACH_MS = 3 * 60 * 60 * 1000,
+	RECENT_STORED_FACTOR = 4,
+	SURVEY_INSTANCES_MAX = 1000,
+};
 
 /* One instance, and a series for each column of each of its tracks that has any. Lives during the
  * callback. */
@@ -206,8 +213,9 @@ struct store_ops {
 		struct error *err);
 
 	/* The newest samples of all instances, in the order of their first appearance, as far as
-	 * they are in memory: those committed within seal_after_ms are. STORE_TOO_MUCH: more than
-	 * the maximum. */
+	 * they are in memory: those committed within seal_after_ms are; a backend that has none
+	 * there reads those of the last RECENT_REACH_MS. Instances that were read since from_ms are
+	 * told in any case. STORE_TOO_MUCH: more than the maximum, or than may be read for it. */
 	int (*latest)(struct store *store, const struct store_recent *recent, store_latest_fn each,
 		void *context, struct error *err);
 

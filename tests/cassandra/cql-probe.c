@@ -282,7 +282,6 @@ static json_t *execute_one(struct cql_session *session, const json_t *command)
 	while (r == 0) {
 		struct cql_result *next = NULL;
 
-		json_object_set_new(answer, "applied", json_boolean(cql_result_applied(result)));
 		gather(&gathered, 0, result);
 		if (!cql_result_has_more(result))
 			break;
@@ -301,17 +300,15 @@ static json_t *execute_one(struct cql_session *session, const json_t *command)
 static json_t *print_counters(struct cql_session *session)
 {
 	struct cql_counters counters;
-	struct error trouble;
 
 	cql_session_counters(session, &counters);
-	cql_session_trouble(session, &trouble);
 	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:I, s:I, s:I, s:s}",
+			 "s:I, s:I, s:I, s:I}",
 		"r", 0, COUNTER(requests), COUNTER(failures), COUNTER(retries), COUNTER(timeouts),
 		COUNTER(late_answers), COUNTER(overloads), COUNTER(prepares), COUNTER(unprepared),
 		COUNTER(connects), COUNTER(connect_failures), COUNTER(disconnects), COUNTER(events),
 		COUNTER(sent_bytes), COUNTER(received_bytes), COUNTER(pending),
-		COUNTER(nodes_known), COUNTER(nodes_connected), "trouble", trouble.text);
+		COUNTER(nodes_known), COUNTER(nodes_connected));
 }
 
 static json_t *run_command(struct cql_session *session, const json_t *command)

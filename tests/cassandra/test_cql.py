@@ -118,7 +118,7 @@ def test_a_condition_says_whether_it_was_met(probe):
     text = f"INSERT INTO {TABLE} (p, c, t) VALUES (?, ?, ?) IF NOT EXISTS"
     values = [{"bigint": 5}, {"bigint": 5}, {"text": "first"}]
     answers = [probe.ask("execute", text=text, values=values) for _ in range(2)]
-    assert [(answer["r"], answer["applied"]) for answer in answers] == [(0, True), (0, False)]
+    assert [answer["rows"][0]["[applied]"] for answer in answers] == [True, False]
 
 
 @pytest.mark.parametrize("text, values, code, message", [

@@ -202,6 +202,23 @@ def test_rows_expire_and_none_is_deleted(start, cassandra):
     assert tables["records"].default_time_to_live == 0
 
 
+def kanyun(start, server, *arguments):
+    """The program's end, asked through an API of its own."""
+    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
+    return subprocess.run(
+        [os.path.join(harness.BUILD, "src/cli/kanyun"), *arguments, "-c", "/dev/null",
+         "-o", f"client.api_port={api.endpoints['rep'].rpartition(':')[2]}",
+         "-o", f"cassandra.keyspace={server.keyspace}"],
+        text=True, capture_output=True, timeout=harness.TIMEOUT)
+
+
+def store_findings(start, server, kind):
+    """What the doctor says of the store."""
+    found = json.loads(kanyun(start, server, "doctor", "--json").stdout)
+    return [each for each in found if each["check"] == "store" and each["finding"] == kind]
+
+
 def overwrite(made, server, row, readings):
     made.execute(f"UPDATE {server.keyspace}.readings SET readings = %s WHERE host = %s AND "
                  "quarter = %s AND slot = %s AND at = %s AND digest = %s",
@@ -221,6 +238,42 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
     with pytest.raises(AssertionError, match="not what was written"):
         samples(server)
     assert server.counters()["store_corrupt"] == 1
+    assert any("damaged" in found["text"] for found in store_findings(start, server, "problem"))
+
+
+def damage_rows_of(node, server, numbers):
+    """Those of these readings, in any message: other values, well-formed."""
+    times = {BASE_MS + number * 10_000 for number in numbers}
+    with session(node) as made:
+        rows = [row for row in made.execute(f"SELECT * FROM {server.keyspace}.readings").all()
+                if row.at.replace(tzinfo=datetime.timezone.utc).timestamp() * 1000 in times]
+        assert len(rows) == len(times)
+        for row in rows:
+            overwrite(made, server, row, row.readings[:-1] + bytes([row.readings[-1] ^ 2]))
+
+
+@pytest.mark.parametrize("newer", [1, 6])  # rows of its slot, of which the last 4 are read first
+def test_a_month_is_not_closed_without_an_instance_that_cannot_be_read(start, cassandra, newer):
+    other = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a596f"
+    server = start(CassandraServer, cassandra)
+    with Peer(server) as peer:
+        for number in range(1, 3):
+            peer.send_enveloped("3", reading(number), number)
+        for number in range(3, 3 + newer):
+            peer.send_enveloped("3", reading(number, instance=other), number)
+        peer.wait_ack(2 + newer)
+    questions = start_api(start, server)
+    assert questions.ask("close", month="2023-11", id=other, force=True)[0]["kept"]
+    damage_rows_of(cassandra, server, range(1, 3))
+    with session(cassandra) as made:
+        rows = made.execute(f"SELECT slot FROM {server.keyspace}.readings").all()
+        assert len({row.slot for row in rows}) == 1
+    with pytest.raises(AssertionError, match=f"the figures of '{UUID}' are not kept"):
+        questions.ask("close", month="2023-11")
+    with pytest.raises(AssertionError, match="not what was written"):
+        questions.ask("close", month="2023-11", id=UUID, force=True)
+    [one, _] = questions.ask("instances")[0]
+    assert one["id"] == UUID and one["last"] == BASE_MS / 1000 + 20  # it may have been read then
 
 
 def test_a_damaged_description_is_counted_and_hides_nothing(start, cassandra):
@@ -258,6 +311,8 @@ def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
         try:
             peer.send_enveloped("3", reading(2), 2)
             server.wait_line("nothing is acknowledged")
+            [found] = store_findings(start, server, "problem")
+            assert "nodes" in found["advice"] and "disk" not in found["advice"]
             while peer.sub.poll(0):
                 assert json.loads(peer.sub.recv_multipart()[1])["ack"] < 2
         finally:
@@ -381,15 +436,16 @@ def test_a_person_sees_an_instances_values_by_the_specifications_names(start, ca
     with Peer(server) as peer:
         for number in range(1, 4):
             peer.send_enveloped("3", reading(number), number)
-        peer.wait_ack(3)
-    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
-                f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
-    made = subprocess.run(
-        [os.path.join(harness.BUILD, "src/cli/kanyun"), "dump", "--cql", "-c", "/dev/null",
-         "-o", f"client.api_port={api.endpoints['rep'].rpartition(':')[2]}",
-         "-o", f"cassandra.keyspace={server.keyspace}", "--from", str(BASE_MS // 1000),
-         "--to", str(BASE_MS // 1000 + 3600), UUID],
-        text=True, capture_output=True, timeout=harness.TIMEOUT, check=True)
+        # And two more of one time.
+        for number, more in ((4, {"data": [["cpu", "total", [30], "if7"]]}),
+                             (5, {"data": [["cpu", "total", [40]]], "segment": 1})):
+            message = reading(3)
+            message["readings"][0].update(more)
+            peer.send_enveloped("3", message, number)
+        peer.wait_ack(5)
+    made = kanyun(start, server, "dump", "--cql", "--from", str(BASE_MS // 1000),
+                  "--to", str(BASE_MS // 1000 + 3600), UUID)
+    assert made.returncode == 0, made.stderr
     with session(cassandra) as theirs:
         for statement in made.stdout.splitlines():
             theirs.execute(statement)
@@ -397,7 +453,8 @@ def test_a_person_sees_an_instances_values_by_the_specifications_names(start, ca
                               "AND parameter = 'vnet0'", [UUID]).all()
         assert [row.value for row in rows] == [2, 4, 6]
         rows = theirs.execute(f"SELECT * FROM {server.keyspace}.cpu").all()
-        assert [row.value for row in rows] == [7, 14, 21]
+        assert [(row.life, row.segment, row.value) for row in rows] == [
+            ("", 0, 7), ("", 0, 14), ("", 0, 21), ("", 1, 40), ("if7", 0, 30)]
 
 
 @pytest.mark.parametrize("one, other", [

@@ -43,6 +43,21 @@ int64_t cassandra_kept_from(struct cassandra_store *store)
 	return kept_from_ms;
 }
 
+int64_t cassandra_kept_day(struct cassandra_store *store)
+{
+	return floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS);
+}
+
+int64_t cassandra_now(struct cassandra_store *store)
+{
+	int64_t now_ms;
+
+	pthread_mutex_lock(&store->lock);
+	now_ms = store->now_ms;
+	pthread_mutex_unlock(&store->lock);
+	return now_ms;
+}
+
 static int cassandra_append(struct store *base, const struct store_commit *commit,
 	struct store_tally *ret_tally, struct error *err)
 {
@@ -143,6 +158,7 @@ static int cassandra_maintain(
 
 	pthread_mutex_lock(&store->lock);
 	r = recent_forget(store, now_ms - RECENT_MS);
+	store->now_ms = now_ms;
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0)
 		r = follow_tidied(store, now_ms, err);
@@ -256,6 +272,7 @@ int cassandra_store_new(
 		return -ENOMEM;
 	store->store.ops = &cassandra_ops;
 	store->kept_from_ms = INT64_MIN;
+	store->now_ms = options->now_ms;
 	pthread_mutex_init(&store->append_lock, NULL);
 	pthread_mutex_init(&store->lock, NULL);
 	buffer_init(&store->scratch, READING_BYTES_MAX);

@@ -3,7 +3,8 @@
 
 /* When instances were read last: on the last day that the list has of them, whose summary says it
  * if there is one; else the newest rows of their slots, from quarter to quarter downwards. A row
- * that is damaged is counted and passed over here: whoever asks for usage is told. */
+ * that is damaged is counted, and any of its slot may have been read then: it counts as if each
+ * was, so that whoever asks for usage (to close a month) does ask, and is told. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct ending {
 struct asked {
 	size_t rows;
 	int64_t oldest_ms;
+	int64_t damaged_ms; /* 0: none is damaged */
 };
 
 struct search {
@@ -95,6 +97,8 @@ static int take_page(void *context, size_t index, struct cql_result *result)
 			r = note_all(search, &cursor, time_ms);
 		asked->rows++;
 		asked->oldest_ms = MIN_OF(asked->oldest_ms, time_ms);
+		if (r == -EBADMSG && time_ms != INT64_MAX)
+			asked->damaged_ms = MAX_OF(asked->damaged_ms, time_ms);
 		search->r = pass_over(search, r);
 	}
 	return search->r;
@@ -144,6 +148,8 @@ static int look_for_one(void *context, const struct cql_result *row, struct erro
 		return STORE_STOPPED;
 	if (r == 0)
 		r = bundle_find(&cursor, listed->id, &bundled);
+	if (r == -EBADMSG && time_ms != INT64_MAX)
+		r = pass_over(search, r) == 0; /* it may be there */
 	if (r != 1)
 		return pass_over(search, r);
 	resident_note_time(listed->resident, time_ms);
@@ -184,8 +190,10 @@ static int look_at_quarter(struct search *search, int64_t quarter, struct error 
 		size_t place = slots_find(&search->slots, &slot);
 		const struct asked *asked = &search->asked[place];
 
-		if (is_waiting(ending, quarter) && place < search->slots.count &&
-			asked->rows == ROWS_OF_A_SLOT &&
+		if (!is_waiting(ending, quarter) || place == search->slots.count)
+			continue;
+		resident_note_time(ending->listed->resident, asked->damaged_ms);
+		if (asked->rows == ROWS_OF_A_SLOT &&
 			asked->oldest_ms > ending->listed->resident->last_ms)
 			r = look_deeper(search, ending, &slot, asked->oldest_ms, err);
 	}
@@ -214,7 +222,7 @@ static int look_at_summaries(struct search *search, struct error *err)
 {
 	struct listing *listing = search->listing;
 	struct summary_question questions[SUMMARIES_AT_ONCE];
-	int64_t now_ms, kept = listing_kept_day(listing);
+	int64_t now_ms, kept = cassandra_kept_day(search->store);
 	size_t count = 0;
 	int r = 0;
 
@@ -238,7 +246,7 @@ static int look_at_summaries(struct search *search, struct error *err)
 static int look_at_last_days(struct search *search, struct error *err)
 {
 	const struct listing *listing = search->listing;
-	int64_t kept = listing_kept_day(listing);
+	int64_t kept = cassandra_kept_day(search->store);
 	int r = 0;
 
 	for (size_t i = 0; i < listing->count && r == 0; i++) {
@@ -261,7 +269,7 @@ static int look_at_other_days(struct search *search, const struct listed *listed
 	int r;
 
 	stays_init(&stays);
-	r = stays_load(search->store, listed->id, listing_kept_day(search->listing), DAY_LAST,
+	r = stays_load(search->store, listed->id, cassandra_kept_day(search->store), DAY_LAST,
 		&stays, err);
 	for (end = stays.count; end > 0 && r == 0 && !listed->resident->last_ms; end = first) {
 		int64_t day = stays.items[end - 1].day;
@@ -284,7 +292,7 @@ static int look_everywhere(struct search *search, struct error *err)
 		r = look_at_last_days(search, err);
 	for (size_t i = 0; i < listing->count && r == 0; i++)
 		if (!listing->items[i]->resident->last_ms &&
-			listing->items[i]->last_day >= listing_kept_day(listing))
+			listing->items[i]->last_day >= cassandra_kept_day(search->store))
 			r = look_at_other_days(search, listing->items[i], err);
 	return r;
 }

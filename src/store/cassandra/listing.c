@@ -255,11 +255,6 @@ static void keep_matching(struct listing *listing, const struct store_filter *fi
 	listing->count = kept;
 }
 
-int64_t listing_kept_day(const struct listing *listing)
-{
-	return floor_divide(MAX_OF(cassandra_kept_from(listing->store), 0), DAY_MS);
-}
-
 static void settle_ends(struct listing *listing, struct resident *resident)
 {
 	int64_t kept_from_ms = cassandra_kept_from(listing->store);

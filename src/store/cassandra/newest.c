@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The kanyun authors */
 
-/* The newest samples of all instances, which are read where they lie, some instances at once. */
+/* The newest samples of all instances, which are read where they lie, some instances at once: those
+ * of the last hours, however far back the question goes. Of an instance that was read before them
+ * only that is told. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +21,8 @@ struct finding {
 	void *context;
 	struct digester digester;
 	size_t left;           /* of the maximum of samples */
-	int64_t from_ms, from; /* and its day */
+	int64_t asked_ms;      /* since when instances are told, */
+	int64_t from_ms, from; /* and their samples; and its day */
 	int r;
 
 	/* Of the instances at hand. */
@@ -27,6 +30,7 @@ struct finding {
 	struct slots slots;
 	struct resident *resident;
 	int64_t time_ms;
+	size_t stored_left; /* of the maximum of stored samples */
 };
 
 static int take_tuple(void *context, const struct decoded *decoded)
@@ -35,10 +39,14 @@ static int take_tuple(void *context, const struct decoded *decoded)
 	const struct track_key key = { finding->resident, decoded->group, decoded->parameter,
 		decoded->epoch, decoded->life, decoded->segment };
 	struct store_tally ignored = { 0 };
+	size_t count = (size_t)__builtin_popcount(decoded->present);
 	struct track *track;
 
 	if (!finding->recent->columns[decoded->group])
 		return 0;
+	if (count > finding->stored_left)
+		return STORE_TOO_MUCH;
+	finding->stored_left -= count;
 	track = tracks_track(&finding->tracks, &key);
 	if (!track)
 		return -ENOMEM;
@@ -92,6 +100,13 @@ static int add_slots(struct finding *finding, const struct listed *listed)
 	return r;
 }
 
+/* As many times the maximum of samples. */
+static size_t stored_max(const struct finding *finding)
+{
+	return MIN_OF(finding->recent->maximum, SIZE_MAX / RECENT_STORED_FACTOR) *
+	       RECENT_STORED_FACTOR;
+}
+
 static int ask(struct finding *finding, struct error *err)
 {
 	CLEANUP(statements_deinit) struct statements statements;
@@ -99,12 +114,20 @@ static int ask(struct finding *finding, struct error *err)
 
 	statements_init(&statements, finding->listing.store);
 	slots_sort(&finding->slots);
+	if (finding->slots.count > STATEMENTS_MAX)
+		return error_set(err, STORE_TOO_MUCH,
+			"the answer needs more than %d parts of hosts' days", STATEMENTS_MAX);
+	finding->stored_left = stored_max(finding);
 	for (size_t i = 0; i < finding->slots.count; i++)
 		slot_ask(&statements, &finding->slots.items[i], finding->from_ms, INT64_MAX);
 	r = cassandra_outcome(statements_run(&statements, take_page, finding, err));
 	finding->slots.count = 0;
 	if (finding->r == -EBADMSG)
 		return cassandra_corrupt(finding->listing.store, "a reading", err);
+	if (finding->r == STORE_TOO_MUCH)
+		return error_set(err, STORE_TOO_MUCH,
+			"the answer needs more than %zu stored samples at a time",
+			stored_max(finding));
 	return finding->r ? finding->r : r;
 }
 
@@ -118,6 +141,7 @@ static int add_resident(struct finding *finding, const struct listed *listed)
 		return -ENOMEM;
 	for (size_t i = 0; i < known->info_count && r >= 0; i++)
 		r = resident_add_info(finding->resident, &known->infos[i]);
+	resident_note_time(finding->resident, known->last_ms);
 	return MIN_OF(r, 0);
 }
 
@@ -154,13 +178,20 @@ static int tell(struct finding *finding, struct error *err)
 				   : r;
 }
 
+static bool is_wanted(const struct finding *finding, const struct listed *listed)
+{
+	int64_t last_ms = listed->resident->last_ms; /* 0: that is not known */
+
+	return listed->last_day >= finding->from || (last_ms && last_ms >= finding->asked_ms);
+}
+
 static int find_some(
 	struct finding *finding, struct listed *const *items, size_t count, struct error *err)
 {
 	int r = tracks_init(&finding->tracks);
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		if (items[i]->last_day < finding->from)
+		if (!is_wanted(finding, items[i]))
 			continue;
 		r = add_resident(finding, items[i]);
 		if (r == 0)
@@ -179,11 +210,13 @@ static int find_some(
 int newest_each(struct cassandra_store *store, const struct store_recent *recent,
 	store_latest_fn each, void *context, struct error *err)
 {
-	int64_t from_ms = MAX_OF(recent->from_ms, MAX_OF(cassandra_kept_from(store), 0));
+	int64_t asked_ms = MAX_OF(recent->from_ms, MAX_OF(cassandra_kept_from(store), 0));
+	int64_t from_ms = MAX_OF(asked_ms, cassandra_now(store) - RECENT_REACH_MS);
 	struct finding finding = { .recent = recent,
 		.each = each,
 		.context = context,
 		.left = recent->maximum,
+		.asked_ms = asked_ms,
 		.from_ms = from_ms,
 		.from = floor_divide(from_ms, DAY_MS) };
 	int r = listing_init(&finding.listing, store);
@@ -192,6 +225,8 @@ int newest_each(struct cassandra_store *store, const struct store_recent *recent
 		r = digester_init(&finding.digester);
 	if (r == 0)
 		r = listing_load(&finding.listing, NULL, err);
+	if (r == 0 && asked_ms < from_ms)
+		r = ends_find(&finding.listing, err);
 	for (size_t i = 0; i < finding.listing.count && r == 0; i += INSTANCES_AT_ONCE)
 		r = find_some(&finding, &finding.listing.items[i],
 			MIN_OF(finding.listing.count - i, (size_t)INSTANCES_AT_ONCE), err);

@@ -182,12 +182,17 @@ struct cassandra_store {
 	uint64_t journal;
 	int64_t kept_from_ms; /* what is older is not shown any more */
 	int64_t tidied_ms;    /* the latest time of maintenance, by any server's clock */
+	int64_t now_ms;       /* of this server's last one, or when it was opened */
 	struct cassandra_counters counters;
 };
 
 /* What the client's result means to callers of the store. */
 int cassandra_outcome(int r);
 int64_t cassandra_kept_from(struct cassandra_store *store);
+/* Days that are kept begin with this one. */
+int64_t cassandra_kept_day(struct cassandra_store *store);
+/* Now, or a little before. */
+int64_t cassandra_now(struct cassandra_store *store);
 /* Something is not what was written. */
 void cassandra_count_corrupt(struct cassandra_store *store);
 /* Counts it, and returns the error. */
@@ -357,7 +362,7 @@ size_t stays_find(const struct stays *stays, int64_t day);
 /* Each day once; NULL: there is no memory. */
 int64_t *stays_days(struct stays *stays, size_t *ret_count);
 
-enum { DAY_FIRST = 0, DAY_LAST = 365 * 1000 };
+enum { DAY_LAST = 365 * 1000 };
 
 /* slots.c */
 struct slot {
@@ -535,8 +540,6 @@ void listing_deinit(struct listing *listing);
 /* All of them, or one, without the time of their last readings. */
 MUST_CHECK int listing_load(
 	struct listing *listing, const struct instance_key *key, struct error *err);
-/* Days that are kept begin with this one. */
-int64_t listing_kept_day(const struct listing *listing);
 MUST_CHECK int listing_instances(struct cassandra_store *store, const struct store_filter *filter,
 	store_instance_fn each, void *context, struct error *err);
 

@@ -56,9 +56,8 @@ struct scanning {
 
 static int load_days(struct scanning *scanning)
 {
-	int64_t kept_from_ms = MAX_OF(cassandra_kept_from(scanning->store), 0);
 	struct stays *stays = &scanning->stays;
-	int r = stays_load(scanning->store, scanning->id, floor_divide(kept_from_ms, DAY_MS),
+	int r = stays_load(scanning->store, scanning->id, cassandra_kept_day(scanning->store),
 		DAY_LAST, stays, scanning->err);
 
 	scanning->shape_of =
