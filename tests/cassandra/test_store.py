@@ -658,6 +658,10 @@ def test_who_copies_changes_no_expiry_and_makes_nothing_to_read_from(
     copy(f"cassandra:{cassandra.address}/{server.keyspace}", f"sqlite:{tmp_path}/to", cassandra,
          "-o", "server.retention_days=30")
     assert expiry(cassandra, server.keyspace) == {1510}
+    for days in 30, 1600, 3000:
+        copy(f"sqlite:{tmp_path}/to", f"cassandra:{cassandra.address}/{server.keyspace}",
+             cassandra, "-o", f"server.retention_days={days}")
+        assert expiry(cassandra, server.keyspace) == {1510}
     for name in f"cassandra:{cassandra.address}/not_there", f"sqlite:{tmp_path}/not-there":
         made = copying(name, f"sqlite:{tmp_path}/to", cassandra)
         assert made.returncode == 1 and "not" in made.stderr, made.stderr

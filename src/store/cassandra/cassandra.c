@@ -164,7 +164,7 @@ static int cassandra_maintain(
 		r = follow_tidied(store, now_ms, err);
 	if (r == 0 && keep_from_ms != INT64_MIN)
 		r = advance_kept_from(store, keep_from_ms, err);
-	if (r == 0)
+	if (r == 0 && store->access == CASSANDRA_SERVES)
 		r = cassandra_outcome(expiry_settle(store, now_ms, keep_from_ms != INT64_MIN, err));
 	if (r == 0)
 		r = note_expiry(store, now_ms, err);

@@ -165,6 +165,7 @@ struct cassandra_store {
 	char keyspace[KEYSPACE_SIZE];
 	char *texts[_STATEMENT_COUNT];
 	int64_t retention_days;
+	enum cassandra_access access;
 	struct expiry_state expiry; /* maintenance's alone */
 
 	pthread_mutex_t append_lock; /* commits; taken before `lock` */

@@ -455,6 +455,7 @@ int schema_open(struct cassandra_store *store, const struct cassandra_store_opti
 	if (r == 0)
 		r = make_texts(store);
 	store->retention_days = options->retention_days;
+	store->access = options->access;
 	cql.keyspace = store->keyspace;
 	if (r == 0)
 		r = cql_session_new(&cql, &store->session, err);

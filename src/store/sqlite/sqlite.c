@@ -326,6 +326,15 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.damaged = sqlite_damaged,
 	.close = sqlite_close };
 
+/* Of the database and its log. SQLite syncs the directory when it has made them, and goes on if that
+ * fails (unixSync in os_unix.c). */
+static int sync_names(struct sqlite_store *store, struct error *err)
+{
+	int r = directory_sync(store->data_dir);
+
+	return r < 0 ? error_set(err, r, "cannot sync the directory: %s", strerror(-r)) : 0;
+}
+
 static int open_all(struct sqlite_store *store, struct error *err)
 {
 	int r = directory_make(store->data_dir, 0750, err);
@@ -340,6 +349,8 @@ static int open_all(struct sqlite_store *store, struct error *err)
 	if (r < 0)
 		return r;
 	r = catalogue_open(store, err);
+	if (r == 0)
+		r = sync_names(store, err);
 	if (r == 0)
 		r = catalogue_load(store, err);
 	if (r == 0)
