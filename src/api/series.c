@@ -70,8 +70,9 @@ static void add_series(struct listing *listing, const struct gathered *series)
 	if (!find_ends(listing, series, &first_ms, &last_ms) &&
 		(listing->is_restricted || !listing->has_samples))
 		return;
-	object = json_pack("{s:s, s:s, s:o}", "parameter", series->parameter, "epoch",
-		series->epoch_name, "start",
+	object = json_pack("{s:s, s:s, s:s, s:I, s:o}", "parameter", series->parameter, "epoch",
+		series->epoch_name, "life", series->life, "segment", (json_int_t)series->segment,
+		"start",
 		series->epoch.start_ms > 0 ? seconds_to_json(series->epoch.start_ms) : json_null());
 	if (listing->has_samples) {
 		json_object_set_new(object, "samples", samples_to_json(listing, series));

@@ -104,18 +104,36 @@ static void check_workers(struct doctor *doctor, struct client *client)
 	json_decref(workers);
 }
 
+static bool is_of_cassandra(const json_t *status)
+{
+	const char *store = json_string_value(json_object_get(status, "store"));
+
+	return store && strcmp(store, "cassandra") == 0;
+}
+
 static void check_store(struct doctor *doctor, const json_t *status)
 {
 	json_int_t damaged = json_integer_value(json_object_get(status, "damaged_days"));
+	json_int_t corrupt = json_integer_value(
+		json_object_get(json_object_get(status, "counters"), "store_corrupt"));
 
 	if (damaged)
 		doctor_find(doctor, FINDING_PROBLEM, "store",
 			"see its log, and \"Damage\" in docs/storage.md",
 			"readings of %lld days are lost: their files were damaged",
 			(long long)damaged);
+	if (corrupt)
+		doctor_find(doctor, FINDING_PROBLEM, "store",
+			"check the disks of the nodes, and what is on them: nodetool verify",
+			"damaged rows were met %lld times since it started; questions that need "
+			"them fail",
+			(long long)corrupt);
 	if (json_is_true(json_object_get(status, "store_is_failing")))
 		doctor_find(doctor, FINDING_PROBLEM, "store",
-			"look at the log of kanyun-server; is its disk full?",
+			is_of_cassandra(status)
+				? "look at the log of kanyun-server; are enough nodes up for "
+				  "[cassandra] consistency, and what do their logs say?"
+				: "look at the log of kanyun-server; is its disk full?",
 			"the server cannot store; workers keep what they read");
 	else
 		doctor_find(doctor, FINDING_OK, "store", "", "%s stores",

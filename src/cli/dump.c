@@ -37,16 +37,25 @@ static const char *keyspace_of(const struct client *client)
 static void print_table(const struct client *client, const char *name)
 {
 	printf("CREATE TABLE IF NOT EXISTS \"%s\".%s (instance text, parameter text, epoch text,"
-	       " at timestamp, value bigint, PRIMARY KEY ((instance), parameter, at, epoch))"
+	       " life text, segment bigint, at timestamp, value bigint,"
+	       " PRIMARY KEY ((instance), parameter, at, epoch, life, segment))"
 	       " WITH default_time_to_live = %d;\n",
 		keyspace_of(client), name, EXPIRY_SECONDS);
+}
+
+/* A member of a series; "" if it has none. */
+static void print_member(const json_t *series, const char *name)
+{
+	const char *text = json_string_value(json_object_get(series, name));
+
+	print_text(text ? text : "");
+	printf(", ");
 }
 
 static void print_samples(
 	const struct client *client, const char *id, const char *name, const json_t *series)
 {
-	const char *parameter = json_string_value(json_object_get(series, "parameter"));
-	const char *epoch = json_string_value(json_object_get(series, "epoch"));
+	json_int_t segment = json_integer_value(json_object_get(series, "segment"));
 	const json_t *sample;
 	size_t i;
 
@@ -54,14 +63,17 @@ static void print_samples(
 	{
 		double seconds = json_number_value(json_array_get(sample, 0));
 
-		printf("INSERT INTO \"%s\".%s (instance, parameter, epoch, at, value) VALUES (",
+		printf("INSERT INTO \"%s\".%s (instance, parameter, epoch, life, segment, at, "
+		       "value)"
+		       " VALUES (",
 			keyspace_of(client), name);
 		print_text(id);
 		printf(", ");
-		print_text(parameter ? parameter : "");
-		printf(", ");
-		print_text(epoch ? epoch : "");
-		printf(", %" PRId64 ", %" PRId64 ");\n", (int64_t)llround(seconds * 1000),
+		print_member(series, "parameter");
+		print_member(series, "epoch");
+		print_member(series, "life");
+		printf("%" PRId64 ", %" PRId64 ", %" PRId64 ");\n", (int64_t)segment,
+			(int64_t)llround(seconds * 1000),
 			(int64_t)json_integer_value(json_array_get(sample, 1)));
 	}
 }

@@ -87,7 +87,8 @@ const struct config_key settings_keys[] = {
 
 	TEXT("api", "api_host", "*", "Address that kanyun-api listens on; * is every one."),
 	PORT("api", "api_port", "5556", "REP: questions of the specification's form."),
-	TEXT("api", "db_host", "127.0.0.1", "Hosts of Cassandra; counts only with that store."),
+	TEXT("api", "db_host", "127.0.0.1",
+		"Of the specification, and without effect: kanyun-server is asked, not the store."),
 	TEXT("api", "server_host", "127.0.0.1",
 		"Hosts of kanyun-server, whose data is asked for, each HOST or HOST:REP_PORT, "
 		"separated by commas; another one is asked when one is away."),

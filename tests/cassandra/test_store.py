@@ -172,6 +172,23 @@ def test_rows_expire_and_none_is_deleted(start, cassandra):
     assert tables["records"].default_time_to_live == 0
 
 
+def kanyun(start, server, *arguments):
+    """The program's end, asked through an API of its own."""
+    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
+                f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
+    return subprocess.run(
+        [os.path.join(harness.BUILD, "src/cli/kanyun"), *arguments, "-c", "/dev/null",
+         "-o", f"client.api_port={api.endpoints['rep'].rpartition(':')[2]}",
+         "-o", f"cassandra.keyspace={server.keyspace}"],
+        text=True, capture_output=True, timeout=harness.TIMEOUT)
+
+
+def store_findings(start, server, kind):
+    """What the doctor says of the store."""
+    found = json.loads(kanyun(start, server, "doctor", "--json").stdout)
+    return [each for each in found if each["check"] == "store" and each["finding"] == kind]
+
+
 def overwrite(made, server, row, readings):
     made.execute(f"UPDATE {server.keyspace}.readings SET readings = %s WHERE host = %s AND "
                  "quarter = %s AND slot = %s AND at = %s AND digest = %s",
@@ -191,6 +208,7 @@ def test_a_damaged_reading_is_an_error_to_the_question_that_needs_it(start, cass
     with pytest.raises(AssertionError, match="not what was written"):
         samples(server)
     assert server.counters()["store_corrupt"] == 1
+    assert any("damaged" in found["text"] for found in store_findings(start, server, "problem"))
 
 
 def damage_rows_of(node, server, numbers):
@@ -237,6 +255,8 @@ def test_nothing_is_acknowledged_while_cassandra_stands_still(start, cassandra):
         try:
             peer.send_enveloped("3", reading(2), 2)
             server.wait_line("nothing is acknowledged")
+            [found] = store_findings(start, server, "problem")
+            assert "nodes" in found["advice"] and "disk" not in found["advice"]
             while peer.sub.poll(0):
                 assert json.loads(peer.sub.recv_multipart()[1])["ack"] < 2
         finally:
@@ -281,15 +301,16 @@ def test_a_person_sees_an_instances_values_by_the_specifications_names(start, ca
     with Peer(server) as peer:
         for number in range(1, 4):
             peer.send_enveloped("3", reading(number), number)
-        peer.wait_ack(3)
-    api = start(Api, "api.api_host=127.0.0.1", "api.api_port=0",
-                f"api.server_port={server.endpoints['rep'].rpartition(':')[2]}")
-    made = subprocess.run(
-        [os.path.join(harness.BUILD, "src/cli/kanyun"), "dump", "--cql", "-c", "/dev/null",
-         "-o", f"client.api_port={api.endpoints['rep'].rpartition(':')[2]}",
-         "-o", f"cassandra.keyspace={server.keyspace}", "--from", str(BASE_MS // 1000),
-         "--to", str(BASE_MS // 1000 + 3600), UUID],
-        text=True, capture_output=True, timeout=harness.TIMEOUT, check=True)
+        # And two more of one time.
+        for number, more in ((4, {"data": [["cpu", "total", [30], "if7"]]}),
+                             (5, {"data": [["cpu", "total", [40]]], "segment": 1})):
+            message = reading(3)
+            message["readings"][0].update(more)
+            peer.send_enveloped("3", message, number)
+        peer.wait_ack(5)
+    made = kanyun(start, server, "dump", "--cql", "--from", str(BASE_MS // 1000),
+                  "--to", str(BASE_MS // 1000 + 3600), UUID)
+    assert made.returncode == 0, made.stderr
     with session(cassandra) as theirs:
         for statement in made.stdout.splitlines():
             theirs.execute(statement)
@@ -297,7 +318,8 @@ def test_a_person_sees_an_instances_values_by_the_specifications_names(start, ca
                               "AND parameter = 'vnet0'", [UUID]).all()
         assert [row.value for row in rows] == [2, 4, 6]
         rows = theirs.execute(f"SELECT * FROM {server.keyspace}.cpu").all()
-        assert [row.value for row in rows] == [7, 14, 21]
+        assert [(row.life, row.segment, row.value) for row in rows] == [
+            ("", 0, 7), ("", 0, 14), ("", 0, 21), ("", 1, 40), ("if7", 0, 30)]
 
 
 def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):
