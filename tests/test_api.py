@@ -677,8 +677,8 @@ def test_what_there_is_of_an_instance_is_listed_without_samples(server, ask):
     listed = ask("series", id=UUID, samples=False, **window)["series"]
     assert {(each["metric"], each["parameter"]) for each in listed} == {
         ("cpu", "total"), ("nic_incoming", "vnet0"), ("nic_outgoing", "vnet0")}
-    assert listed[0] == {"parameter": "total", "epoch": "h1/b/1/2", "start": base // 1000,
-                         "metric": "cpu", "unit": "ns", "kind": "counter",
+    assert listed[0] == {"parameter": "total", "epoch": "h1/b/1/2", "life": "", "segment": 0,
+                         "start": base // 1000, "metric": "cpu", "unit": "ns", "kind": "counter",
                          "first": base // 1000 + 1, "last": base // 1000 + 39}
     assert len(ask("series", id=UUID, samples=False, metric="cpu", **window)["series"]) == 1
 

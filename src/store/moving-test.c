@@ -354,7 +354,7 @@ static void ask_instances(struct world *world)
 	assert_same(world);
 }
 
-/* SQLite has but what rests in memory. */
+/* SQLite has but what rests in memory, and Cassandra what is not older than its reach. */
 static void ask_latest(struct world *world)
 {
 	struct store_recent recent = { .from_ms = draw_time(world), .count = 3, .maximum = 100000 };
@@ -362,6 +362,7 @@ static void ask_latest(struct world *world)
 
 	if (!cassandra_hosts)
 		return;
+	recent.from_ms = MAX_OF(recent.from_ms, world->now_ms - RECENT_REACH_MS);
 	recent.columns[METRIC_GROUP_NIC] = 3;
 	recent.columns[METRIC_GROUP_CPU] = 1;
 	assert_int_equal(
