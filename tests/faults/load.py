@@ -41,6 +41,8 @@ class Host:
     def __init__(self, number, vms=2, window=6, seed=0, step_ms=STEP_MS):
         self.rng = random.Random(f"{seed}/{number}")
         self.name = f"host-{number}"
+        # Its own: a connection that comes back late may find another test's server.
+        self.spool = f"spool-{uuid.uuid4().hex}"
         self.window, self.step_ms = window, step_ms
         self.start_ms = (int(time.time() * 1000) // DAY_MS - 300) * DAY_MS + DAY_MS - 50 * STEP_MS
         self.vms = [{"uuid": str(uuid.UUID(int=self.rng.getrandbits(128))),
@@ -79,7 +81,7 @@ class Host:
 
     def connect(self, server):
         """A new connection begins with the oldest that is not acknowledged."""
-        self.peer = Peer(server, self.name, "spool")
+        self.peer = Peer(server, self.name, self.spool)
         self.sent = self.acknowledged
 
     def close(self):

@@ -67,6 +67,20 @@ def test_syncs_that_fail_before_the_power_does_take_nothing(disk, tmp_path, star
     note("server's syncs fail, power lost", cuts, check(load, server))
 
 
+def test_any_sync_of_the_first_start_may_fail(disk, tmp_path):
+    """SQLite does not tell when a directory's failed."""
+    stored = 0
+    for sync in range(1, 25):
+        load = Load(hosts=1, window=4, seed=sync)
+        lose_power(disk, tmp_path, load, cut_after=300, fail_sync=sync)
+        disk.come_back()
+        with running(Server(tmp_path, *OPTIONS, data=DATA)) as server:
+            check(load, server)
+        stored += load.acknowledged_samples()
+        disk.empty()
+    assert stored > 0
+
+
 def test_power_loss_at_any_operation_of_the_first_start(disk, tmp_path):
     found, cut = Found(0, 0, 0, 0), 0
     load = Load(hosts=1, vms=1, window=2)

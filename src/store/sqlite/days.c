@@ -182,6 +182,10 @@ int day_open(
 		r = sqlite_execute((*ret_day)->db, schema, err);
 	if (r == 0)
 		(*ret_day)->has_thinned = true;
+	if (r == 0 && !(*ret_day)->is_named)
+		r = sqlite_sync_names(store, err);
+	if (r == 0)
+		(*ret_day)->is_named = true;
 	return r;
 }
 

@@ -74,6 +74,7 @@ struct sqlite_day {
 	sqlite3_stmt *statements[_DAY_STATEMENT_COUNT];
 	bool has_thinned; /* the tables: files of earlier versions have none until they are packed
 			   */
+	bool is_named;    /* for good: sqlite_sync_names */
 };
 
 /* A month (UTC) whose first day has a file, in which its rows are. */
@@ -121,6 +122,9 @@ int sqlite_outcome(sqlite3 *db, const char *what, struct error *err);
 MUST_CHECK int sqlite_execute(sqlite3 *db, const char *sql, struct error *err);
 /* Opens a file with the settings that all of them have. */
 MUST_CHECK int sqlite_open_file(const char *path, sqlite3 **ret_db, struct error *err);
+/* Of the files that were opened and their logs, before anything in them counts as stored: SQLite
+ * syncs the directory after it made them, but goes on if that fails (unixSync in os_unix.c). */
+MUST_CHECK int sqlite_sync_names(struct sqlite_store *store, struct error *err);
 
 /* codec.c: rows as they stand in journal and chunks. */
 void rows_write(struct buffer *to, unsigned int columns, const struct row *rows,

@@ -326,9 +326,16 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.damaged = sqlite_damaged,
 	.close = sqlite_close };
 
-/* Of the database and its log. SQLite syncs the directory when it has made them, and goes on if that
- * fails (unixSync in os_unix.c). */
+/* Of the database and its log. SQLite syncs the directory when it has made them, and goes on if
+ * that fails (unixSync in os_unix.c). */
 static int sync_names(struct sqlite_store *store, struct error *err)
+{
+	int r = directory_sync(store->data_dir);
+
+	return r < 0 ? error_set(err, r, "cannot sync the directory: %s", strerror(-r)) : 0;
+}
+
+int sqlite_sync_names(struct sqlite_store *store, struct error *err)
 {
 	int r = directory_sync(store->data_dir);
 
