@@ -57,7 +57,7 @@ def make_deliveries(host, rng):
 
 def deliver(server, host, deliveries, rng):
     """Under new numbers; some numbers come twice, too."""
-    with Peer(server, host.name, "spool") as peer:
+    with Peer(server, host.name, host.spool) as peer:
         peer.sequence = host.sent
         for message, piece in deliveries:
             number = peer.send_enveloped("3", piece, times=[message.time] * 2)
