@@ -14,8 +14,6 @@
 enum {
 	HOSTS_MEMORY_MAX = 256 * 1024 * 1024,
 	HOSTS_MAX = 1 << 20,
-	/* An answer has room for so many of the largest, with what else is in a row. */
-	INFOS_PAGE_ROWS = CQL_RESPONSE_MAX / (PACKED_INFO_MAX + INSTANCE_ID_SIZE),
 };
 
 int listing_init(struct listing *listing, struct cassandra_store *store)
@@ -212,8 +210,7 @@ static int compare_listed(const void *a, const void *b)
 static void ask_for(struct statements *statements, const struct cql_value *values, size_t count)
 {
 	statements_add(statements, count > 1 ? GET_INSTANCE : GET_INSTANCES, values, count, 1);
-	statements_add(statements, count > 1 ? GET_INSTANCE_INFOS : GET_INFOS, values, count, 1)
-		->page_size = INFOS_PAGE_ROWS;
+	statements_add(statements, count > 1 ? GET_INSTANCE_INFOS : GET_INFOS, values, count, 1);
 }
 
 int listing_load(struct listing *listing, const struct instance_key *key, struct error *err)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/cassandra/private.h"
+#include "store/packed.h"
 
 /* What the rows of answers have at most. */
 enum {
@@ -15,8 +16,7 @@ enum {
 	READINGS_BYTES = BUNDLE_BYTES + PIECE_BYTES + INSTANCE_ID_SIZE,
 	HOSTS_MAX = 200, /* of one instance, if all have the longest names: nobody counts */
 	INSTANCE_BYTES = INSTANCE_ID_SIZE + HOSTS_MAX * (NAME_BYTES + 8) + 1024 /* groups */,
-	PORT_BYTES = (3 + INSTANCE_ADDRESSES_MAX) * NAME_BYTES + 4,
-	INFO_BYTES = INSTANCE_ID_SIZE + 16 * NAME_BYTES + INSTANCE_PORTS_MAX * PORT_BYTES,
+	INFO_BYTES = INSTANCE_ID_SIZE + PACKED_INFO_MAX,
 };
 
 static const size_t row_bytes[_STATEMENT_COUNT] = {
