@@ -326,15 +326,6 @@ static const struct store_ops sqlite_ops = { .name = "sqlite",
 	.damaged = sqlite_damaged,
 	.close = sqlite_close };
 
-/* Of the database and its log. SQLite syncs the directory when it has made them, and goes on if
- * that fails (unixSync in os_unix.c). */
-static int sync_names(struct sqlite_store *store, struct error *err)
-{
-	int r = directory_sync(store->data_dir);
-
-	return r < 0 ? error_set(err, r, "cannot sync the directory: %s", strerror(-r)) : 0;
-}
-
 int sqlite_sync_names(struct sqlite_store *store, struct error *err)
 {
 	int r = directory_sync(store->data_dir);
@@ -357,7 +348,7 @@ static int open_all(struct sqlite_store *store, struct error *err)
 		return r;
 	r = catalogue_open(store, err);
 	if (r == 0)
-		r = sync_names(store, err);
+		r = sqlite_sync_names(store, err);
 	if (r == 0)
 		r = catalogue_load(store, err);
 	if (r == 0)
