@@ -9,7 +9,9 @@ are in one folder, which outlives its process: start() goes on where stop() or k
 import functools
 import json
 import os
+import socket
 import subprocess
+import threading
 
 from harness import ROOT, Process, free_ports
 
@@ -168,3 +170,26 @@ class Node:
         """However far it came."""
         if self.process is not None:
             self.process.kill()
+
+
+def forward(place, listener):
+    """Carries bytes between whoever connects and the node, until the listener is closed."""
+    def carry(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def accept():
+        try:
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection((place.address, place.port))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=carry, args=pair, daemon=True).start()
+        except OSError:
+            pass
+
+    threading.Thread(target=accept, daemon=True).start()

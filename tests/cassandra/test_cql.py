@@ -5,7 +5,6 @@
 import pathlib
 import signal
 import socket
-import threading
 import uuid
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from conftest import LONG
 from driver import session
 from harness import until
-from node import PASSWORD, USER, Node, security
+from node import PASSWORD, USER, Node, forward, security
 from probe import UNAVAILABLE, Probe
 
 KEYSPACE = "probe"
@@ -267,29 +266,6 @@ def test_who_may_not_is_told(secure_cassandra, certificates):
         with secure(secure_cassandra, certificates, user="guest", password="guest") as guest:
             answer = guest.connected().ask("execute", text=SELECT, values=[{"bigint": 1}])
             assert answer["r"] == -13 and "guest" in answer["error"], answer
-
-
-def forward(place, listener):
-    """Carries bytes between whoever connects and the node, until the listener is closed."""
-    def carry(source, target):
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def accept():
-        try:
-            while True:
-                near, _ = listener.accept()
-                far = socket.create_connection((place.address, place.port))
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=carry, args=pair, daemon=True).start()
-        except OSError:
-            pass
-
-    threading.Thread(target=accept, daemon=True).start()
 
 
 def test_a_certificate_of_another_host_is_refused(secure_cassandra, certificates):

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -22,7 +23,7 @@ import pytest
 import harness
 from driver import session
 from harness import Api, Peer, Server, until
-from node import Node
+from node import Node, forward
 from test_spool import clock, shim  # noqa: F401
 
 UUID = "6f4a5a3e-93a5-4f0c-8f0e-3c1d2b4a5968"
@@ -376,17 +377,18 @@ def test_it_ends_though_no_node_answers_while_it_makes_its_tables(start, cassand
 
 @contextlib.contextmanager
 def disagreeing(node):
-    """It tells of a node elsewhere, whose schema stays another one."""
+    """It tells of another node, whose schema stays another one."""
     other = "127.0.0.77"
-    with session(node) as made:
+    with session(node) as made, socket.create_server((other, node.port)) as listener:
+        forward(node, listener)
+        [here] = made.execute("SELECT data_center FROM system.local").all()
         made.execute("INSERT INTO system.peers (peer, rpc_address, data_center, rack, host_id, "
-                     "schema_version, release_version, tokens) VALUES (%s, %s, 'elsewhere', "
+                     "schema_version, release_version, tokens) VALUES (%s, %s, %s, "
                      "'rack1', %s, %s, '5.0.0', {'77'})",
-                     (other, other, uuid.uuid4(), uuid.uuid4()))
-    try:
-        yield
-    finally:
-        with session(node) as made:
+                     (other, other, here.data_center, uuid.uuid4(), uuid.uuid4()))
+        try:
+            yield
+        finally:
             made.execute("DELETE FROM system.peers WHERE peer = %s", [other])
 
 
