@@ -539,7 +539,8 @@ def test_a_start_with_a_wrong_retention_hides_nothing(start, cassandra):
     wrong.stop()
     assert expiry(cassandra, server.keyspace) == {1510}
     begin_ms = time.time() * 1000
-    again = start(CassandraServer, cassandra, keyspace=server.keyspace)
+    again = start(CassandraServer, cassandra, "server.retention_check_seconds=1",
+                  keyspace=server.keyspace)
     # Maintenance looks for what has expired, and then begins a pass, which it notes.
     until(lambda: own_record(cassandra, server.keyspace, "tidied") >= begin_ms, "a pass began")
     assert samples(again) == expected([1])
@@ -573,8 +574,8 @@ def test_a_day_that_expires_in_part_is_not_shown(start, cassandra, clock):  # no
     def left_at(ms):
         """After a change of retention when the day after the first one had begun."""
         set_clock(clock, ms)
-        server = start(CassandraServer, cassandra, keyspace=short.keyspace,
-                       environment=clock.environment)
+        server = start(CassandraServer, cassandra, "server.retention_check_seconds=1",
+                       keyspace=short.keyspace, environment=clock.environment)
         until(lambda: own_record(cassandra, short.keyspace, "tidied") >= BASE_MS + ms, "a pass")
         try:
             return horizons(server), samples(server)
