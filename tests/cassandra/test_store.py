@@ -500,11 +500,7 @@ def test_what_expired_unseen_is_said_to_be_deleted(start, cassandra):
     short.stop()
     server = start(CassandraServer, cassandra, "server.retention_days=1500",
                    "server.retention_check_seconds=1", keyspace=short.keyspace)
-
-    def horizon():
-        return server.questions.ask("store.records", kind="deleted", prefix="")[1]
-
-    until(horizon, "the horizon is recorded")
+    until(lambda: horizons(server), "the horizon is recorded")
     until(lambda: samples(server) is None, "the reading is not shown any more")
 
 

@@ -402,25 +402,16 @@ static int append_all(struct appending *appending, const struct store_commit *co
 	return send_all(appending);
 }
 
-/* Not before a time at which days were summarized here. */
-static int64_t now_of(struct cassandra_store *store, const struct store_commit *commit)
-{
-	int64_t now_ms;
-
-	pthread_mutex_lock(&store->lock);
-	now_ms = MAX_OF(commit->now_ms, store->tidied_ms);
-	pthread_mutex_unlock(&store->lock);
-	return now_ms;
-}
-
 int append_commit(struct cassandra_store *store, const struct store_commit *commit,
 	struct store_tally *tally, struct error *err)
 {
 	struct appending appending = { .store = store, .err = err };
+	int64_t tidied_ms;
 	int r;
 
 	pthread_mutex_lock(&store->append_lock);
-	appending.now_ms = now_of(store, commit);
+	tidied_ms = cassandra_tidied(store); /* days were summarized then */
+	appending.now_ms = MAX_OF(commit->now_ms, tidied_ms);
 	arena_init(&appending.arena, COMMIT_MEMORY_MAX);
 	statements_init(&appending.statements, store);
 	r = append_all(&appending, commit);

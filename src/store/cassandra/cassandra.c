@@ -33,29 +33,36 @@ int cassandra_corrupt(struct cassandra_store *store, const char *what, struct er
 	return error_set(err, -EBADMSG, "Cassandra: %s is not what was written", what);
 }
 
-int64_t cassandra_kept_from(struct cassandra_store *store)
+static int64_t locked(struct cassandra_store *store, const int64_t *time_ms)
 {
-	int64_t kept_from_ms;
+	int64_t value_ms;
 
 	pthread_mutex_lock(&store->lock);
-	kept_from_ms = store->kept_from_ms;
+	value_ms = *time_ms;
 	pthread_mutex_unlock(&store->lock);
-	return kept_from_ms;
+	return value_ms;
+}
+
+int64_t cassandra_kept_from(struct cassandra_store *store)
+{
+	return locked(store, &store->kept_from_ms);
 }
 
 int64_t cassandra_kept_day(struct cassandra_store *store)
 {
-	return floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS);
+	int64_t kept_from_ms = cassandra_kept_from(store);
+
+	return floor_divide(MAX_OF(kept_from_ms, 0), DAY_MS);
 }
 
 int64_t cassandra_now(struct cassandra_store *store)
 {
-	int64_t now_ms;
+	return locked(store, &store->now_ms);
+}
 
-	pthread_mutex_lock(&store->lock);
-	now_ms = store->now_ms;
-	pthread_mutex_unlock(&store->lock);
-	return now_ms;
+int64_t cassandra_tidied(struct cassandra_store *store)
+{
+	return locked(store, &store->tidied_ms);
 }
 
 static int cassandra_append(struct store *base, const struct store_commit *commit,

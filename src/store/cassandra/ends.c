@@ -222,13 +222,11 @@ static int look_at_summaries(struct search *search, struct error *err)
 {
 	struct listing *listing = search->listing;
 	struct summary_question questions[SUMMARIES_AT_ONCE];
-	int64_t now_ms, kept = cassandra_kept_day(search->store);
+	int64_t now_ms = cassandra_tidied(search->store);
+	int64_t kept = cassandra_kept_day(search->store);
 	size_t count = 0;
 	int r = 0;
 
-	pthread_mutex_lock(&search->store->lock);
-	now_ms = search->store->tidied_ms;
-	pthread_mutex_unlock(&search->store->lock);
 	for (size_t i = 0; i < listing->count && r == 0; i++) {
 		const struct listed *listed = listing->items[i];
 

@@ -194,6 +194,8 @@ int64_t cassandra_kept_from(struct cassandra_store *store);
 int64_t cassandra_kept_day(struct cassandra_store *store);
 /* Now, or a little before. */
 int64_t cassandra_now(struct cassandra_store *store);
+/* The latest time of maintenance, by any server's clock. */
+int64_t cassandra_tidied(struct cassandra_store *store);
 /* Something is not what was written. */
 void cassandra_count_corrupt(struct cassandra_store *store);
 /* Counts it, and returns the error. */

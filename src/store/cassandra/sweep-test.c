@@ -42,7 +42,7 @@ int cassandra_outcome(int r)
 	return r;
 }
 
-int64_t cassandra_kept_from(struct cassandra_store *store)
+int64_t cassandra_kept_day(struct cassandra_store *store)
 {
 	return 0;
 }

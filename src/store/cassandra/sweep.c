@@ -69,8 +69,7 @@ static int begin(struct cassandra_store *store, int64_t until, int64_t now_ms, s
 	if (r == 0)
 		r = listing_load(&listing, NULL, err);
 	if (r == 0)
-		r = take_ids(&store->sweep, &listing,
-			floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS));
+		r = take_ids(&store->sweep, &listing, cassandra_kept_day(store));
 	listing_deinit(&listing);
 	if (r == 0) {
 		store->sweep.until = until;
@@ -113,7 +112,7 @@ static int find_missing(struct cassandra_store *store, struct missing *missing, 
 {
 	const struct sweep *sweep = &store->sweep;
 	const char *id = sweep->ids[sweep->next];
-	int64_t kept = floor_divide(MAX_OF(cassandra_kept_from(store), 0), DAY_MS);
+	int64_t kept = cassandra_kept_day(store);
 	CLEANUP(stays_deinit) struct stays stays;
 	int64_t *days;
 	size_t count, last, first;
